@@ -71,7 +71,7 @@ func DefaultTable() Table {
 	anonymous := []Kind{Anonymous}
 	return Table{
 		{Outcome: Denied, Reason: "ratelimit.*", Ack: Aggregated},
-		{Outcome: Denied, Reason: "guard.network.*", Ack: Aggregated},
+		{Outcome: Denied, Reason: "guard.browser.*", Ack: Aggregated},
 		{Outcome: Denied, Reason: "authn.required", Kinds: anonymous, Ack: Aggregated},
 		{Outcome: Denied, Reason: "guard.route", Kinds: anonymous, Ack: Aggregated},
 		{Outcome: Success, Action: "*.read", Ack: Async},

@@ -1,0 +1,96 @@
+package guard
+
+import (
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/surety-go/surety/internal/problem"
+)
+
+// writeRefusal answers a request that was refused: problem+json for programs
+// (RFC 9457), a plain page or the denial's location for a person's browser.
+func writeRefusal(w http.ResponseWriter, r *http.Request, o Outcome) {
+	h := w.Header()
+	switch {
+	case o.Code == Canceled:
+		return // nobody is listening
+	case o.Code == OK: // a Reply
+		h.Set("Content-Length", "0")
+		w.WriteHeader(o.Status)
+		return
+	}
+	d := o.Denial
+	if d == nil {
+		d = &Denial{Public: "The service can't decide about this request now."}
+	}
+	for _, c := range d.Challenge {
+		h.Add("WWW-Authenticate", c)
+	}
+	if d.RetryAfter > 0 {
+		seconds := (d.RetryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	if wantsPage(r) {
+		writePage(w, r, o.Status, d)
+		return
+	}
+	problem.Write(w, problem.Problem{
+		Type:       d.Type,
+		Title:      title(o.Status),
+		Status:     o.Status,
+		Detail:     d.Public,
+		Extensions: d.Details,
+	})
+}
+
+func title(status int) string {
+	if t := http.StatusText(status); t != "" {
+		return t
+	}
+	return fmt.Sprintf("Status %d", status)
+}
+
+// wantsPage reports whether a person's browser is navigating: browsers say
+// text/html first, and programs that accept anything say */*.
+func wantsPage(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	html := strings.Index(accept, "text/html")
+	json := strings.Index(accept, "json")
+	return html >= 0 && (json < 0 || html < json)
+}
+
+var page = template.Must(template.New("refusal").Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title>
+</head>
+<body>
+<main>
+<h1>{{.Title}}</h1>
+<p>{{.Detail}}</p>
+</main>
+</body>
+</html>
+`))
+
+func writePage(w http.ResponseWriter, r *http.Request, status int, d *Denial) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if d.Location != "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		h.Set("Location", d.Location)
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	h.Del("Content-Length")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	// The caller may be gone; there is nothing left to do for it.
+	_ = page.Execute(w, struct{ Title, Detail string }{title(status), d.Public})
+}
