@@ -1,0 +1,21 @@
+// Package consent keeps what people agreed to: an append-only ledger, each
+// entry linked to the one before it by a keyed hash, so that whoever can write
+// the table can't invent, change or reorder choices. Removing the latest entries
+// leaves a chain that verifies: that shows against the head in the audit log.
+//
+//	ledger, err := consent.New(store, key, log)
+//	_, err = ledger.Give(ctx, consent.Choice{Tenant: "acme", Subject: id, Purpose: "newsletter", Notice: "2026-1", Method: "web form"})
+//	_, err = ledger.Withdraw(ctx, consent.Choice{ … })   // as easy as giving: the same one call
+//
+// Every change is an audit event that carries the chain's new head, which
+// anchors the ledger in the tamper-evident log. A change that can't be
+// recorded does not happen. Answers are never cached here: a withdrawal counts
+// from the next check on, on every instance.
+//
+// # Errors
+//
+// [ErrTampered] says that a stored chain does not verify: nobody consents
+// until it is mended. [ErrConflict] is a store's word that someone else
+// appended first; the ledger tries again. [ErrChoice] names what is missing
+// in a choice.
+package consent
