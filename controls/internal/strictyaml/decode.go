@@ -162,6 +162,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	fields, names := fieldsOf(v.Type())
+	stated := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		f, ok := fields[key.Value]
@@ -169,11 +170,12 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 			d.fail(key, join(path, key.Value), "the key is unknown, known here are %s", strings.Join(names, ", "))
 			continue
 		}
+		stated[key.Value] = true
 		d.value(n.Content[i+1], v.Field(f.index), join(path, key.Value))
 	}
 	for _, key := range names {
 		f := fields[key]
-		if f.required && empty(v.Field(f.index)) && !d.reported(join(path, key)) {
+		if f.required && (!stated[key] || empty(v.Field(f.index))) && !d.reported(join(path, key)) {
 			d.fail(n, join(path, key), "the field is required")
 		}
 	}
@@ -190,16 +192,16 @@ func (d *decoder) reported(path string) bool {
 	return false
 }
 
+// empty reports whether a stated value says nothing. Numbers and booleans
+// always say something.
 func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.String:
 		return strings.TrimSpace(v.String()) == ""
-	case reflect.Bool:
-		return false // whoever needs "not stated" uses a pointer
 	}
-	return v.IsZero()
+	return false
 }
 
 type field struct {

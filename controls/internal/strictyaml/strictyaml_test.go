@@ -136,6 +136,21 @@ func TestAllMistakesAtOnceInTheOrderOfTheFile(t *testing.T) {
 	}
 }
 
+func TestRequiredNumberMayBeZero(t *testing.T) {
+	var v struct {
+		N int `yaml:"n,required"`
+	}
+	for text, ok := range map[string]bool{"n: 0": true, "n: 1": true, "{}": false, "n:": false} {
+		d, err := Parse("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Decode(&v); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestErrorfFindsTheNearestLine(t *testing.T) {
 	d, err := Parse("x.yaml", []byte("entries:\n  - id: a\n    words: [b]\n"))
 	if err != nil {
