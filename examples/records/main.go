@@ -1,0 +1,96 @@
+// Command records is a personal-records service (HR files) that a company
+// could copy: two tenants, four roles, net/http and gRPC, SQLite, and every
+// control of Surety wired in. It is a demo; it refuses to serve anything but
+// this machine.
+//
+//	go run ./examples/records                 # serve, and print how to sign in
+//	go run ./examples/records -tour           # drive a service of its own and show each control
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/surety-go/surety/examples/records/service"
+	"github.com/surety-go/surety/examples/records/tour"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "records:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("records", flag.ContinueOnError)
+	addr := flags.String("addr", "127.0.0.1:8080", "loopback address to serve HTTP and gRPC on")
+	dir := flags.String("data", "records-data", "directory for the database, the log and the registers")
+	show := flags.Bool("tour", false, "drive a service of its own through every control, and exit")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *show {
+		return tour.Run(ctx, out)
+	}
+	return serve(ctx, *addr, *dir, out)
+}
+
+// serve runs the demo until the context ends.
+func serve(ctx context.Context, addr, dir string, out io.Writer) error {
+	if err := loopback(addr); err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("data directory %q: %w", dir, err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: choose another with -addr", addr, err)
+	}
+	svc, err := service.Open(ctx, service.Options{
+		Dir: abs, KeyFile: service.DefaultKeyFile(), Passphrase: os.Getenv("SURETY_PASSPHRASE"),
+		Demo: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	svc.Welcome(out, listener.Addr().String())
+	return svc.Serve(ctx, listener)
+}
+
+// loopback refuses addresses that others can reach: the demo's cookies are
+// not protected by TLS.
+func loopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address %q: want host:port", addr)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if a, err := netip.ParseAddr(host); err != nil || !a.IsLoopback() {
+		return fmt.Errorf("address %q: the demo serves loopback only, such as 127.0.0.1:8080", addr)
+	}
+	return nil
+}
