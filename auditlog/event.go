@@ -139,8 +139,11 @@ func (e *Event) Validate() error {
 		return fmt.Errorf("%w: %s: %d Attrs, limit %d", ErrInvalid, e.Action, len(e.Attrs), MaxAttrs)
 	}
 	for _, f := range [...]struct{ name, value string }{
-		{"Actor.ID", e.Actor.ID}, {"Actor.Tenant", e.Actor.Tenant}, {"Actor.For", e.Actor.For},
-		{"Tenant", e.Tenant}, {"Reason", e.Reason},
+		{"Actor.ID", e.Actor.ID},
+		{"Actor.Tenant", e.Actor.Tenant},
+		{"Actor.For", e.Actor.For},
+		{"Tenant", e.Tenant},
+		{"Reason", e.Reason},
 	} {
 		if len(f.value) > MaxName {
 			return e.tooLong(f.name, len(f.value))

@@ -364,7 +364,7 @@ func TestDefaultTable(t *testing.T) {
 	if got := own.Ack(&auditlog.Event{Action: "salaries.read", Outcome: auditlog.Success}); got != auditlog.Durable {
 		t.Errorf("a rule put before the defaults does not decide: %s", got)
 	}
-	if got := (auditlog.Table)(nil).Ack(&auditlog.Event{}); got != auditlog.Durable {
+	if got := auditlog.Table(nil).Ack(&auditlog.Event{}); got != auditlog.Durable {
 		t.Errorf("an empty table gives %s: the safe level is durable", got)
 	}
 }

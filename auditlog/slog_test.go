@@ -3,13 +3,12 @@ package auditlog_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/slogtest"
-
-	"encoding/json"
 
 	"github.com/surety-go/surety/auditlog"
 )
