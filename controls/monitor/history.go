@@ -22,7 +22,8 @@ func (m *Monitor) History(ctx context.Context, from, until time.Time) (History, 
 	if at := now(); until.After(at) {
 		until = at
 	}
-	h := History{From: from.UTC(), To: until.UTC()}
+	from, until = from.UTC().Round(0), until.UTC().Round(0)
+	h := History{From: from, To: until}
 	// The end is inclusive for the reader and exclusive for the store.
 	err := m.opts.Store.Range(ctx, m.opts.Tenant, from, until.Add(1), func(e Entry) bool {
 		h.Entries = append(h.Entries, e)
