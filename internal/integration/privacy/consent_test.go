@@ -1,0 +1,84 @@
+// Package privacy tests privacy's stores on real databases.
+package privacy
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"testing"
+
+	"github.com/surety-go/surety/auditlog/auditlogtest"
+	"github.com/surety-go/surety/internal/integration/servers"
+	"github.com/surety-go/surety/internal/sqldb"
+	"github.com/surety-go/surety/privacy/consent"
+	"github.com/surety-go/surety/privacy/consent/consenttest"
+	"github.com/surety-go/surety/privacy/privacysql"
+)
+
+func sqlite(t *testing.T) *sql.DB {
+	t.Helper()
+	db := servers.SQLite(t)
+	if err := privacysql.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// postgres returns a pool of the runtime role, which may append and no more.
+func postgres(t *testing.T) *sql.DB {
+	t.Helper()
+	db := servers.Postgres(t)
+	if err := privacysql.Migrate(t.Context(), db.Owner); err != nil {
+		t.Fatal(err)
+	}
+	var role string
+	if err := db.Runtime.QueryRowContext(t.Context(), "SELECT current_user").Scan(&role); err != nil {
+		t.Fatal(err)
+	}
+	tables := sqldb.Tables{AppendOnly: privacysql.Tables()}
+	if err := sqldb.GrantRuntime(t.Context(), db.Owner, role, tables); err != nil {
+		t.Fatal(err)
+	}
+	problems, err := sqldb.CheckRuntimeRole(t.Context(), db.Runtime, tables)
+	if err != nil || len(problems) > 0 {
+		t.Fatalf("the runtime role: %q, %v", problems, err)
+	}
+	return db.Runtime
+}
+
+func store(t *testing.T, pool *sql.DB) *privacysql.Consent {
+	t.Helper()
+	s, err := privacysql.NewConsent(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestConsentStoresConform(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) {
+		consenttest.Run(t, func(t *testing.T) consent.Store { return store(t, sqlite(t)) })
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		consenttest.Run(t, func(t *testing.T) consent.Store { return store(t, postgres(t)) })
+	})
+}
+
+// A SQL writer turns a withdrawal into a consent.
+func TestUpdatePastTheLedgerIsFound(t *testing.T) {
+	pool := sqlite(t)
+	ledger, err := consent.New(store(t, pool), bytes.Repeat([]byte{7}, consent.KeySize), &auditlogtest.Recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := consent.Choice{Tenant: "acme", Subject: "u-1", Purpose: "benefits", Notice: "1", Method: "web form"}
+	if _, err := ledger.Withdraw(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.ExecContext(t.Context(), "UPDATE privacy_consent SET given = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := ledger.Consented(t.Context(), "acme", "u-1", "benefits"); ok || !errors.Is(err, consent.ErrTampered) {
+		t.Errorf("Consented = %t, %v; want ErrTampered", ok, err)
+	}
+}
