@@ -311,6 +311,27 @@ func TestNestedChainsAreOneCall(t *testing.T) {
 	}
 }
 
+func TestHandlerRefuses(t *testing.T) {
+	rec := &recorder{}
+	refuse := func(err error) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { guard.Refuse(w, r, err) })
+	}
+	d := &guard.Denial{Control: "privacy.purpose", Code: guard.PermissionDenied, Public: "No consent."}
+	h := mustMux(t, []guard.Guard{guard.Audit(rec)}, guard.Route{
+		Pattern: "GET /a", Action: "a.read", Guards: []guard.Guard{guard.Public("test")}, Handler: refuse(d),
+	})
+	w := get(h, "GET", "/a")
+	if ev := rec.only(t); w.Code != 403 || ev.Outcome != auditlog.Denied || ev.Reason != "privacy.purpose" {
+		t.Errorf("%d %s, event %+v", w.Code, w.Body, ev)
+	}
+	if w := get(refuse(d), "GET", "/"); w.Code != 403 || !strings.Contains(w.Body.String(), "No consent.") {
+		t.Errorf("without a chain: %d %s", w.Code, w.Body)
+	}
+	if w := get(refuse(errors.New("secret")), "GET", "/"); w.Code != 503 || strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("another error: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestReplyEndsTheCallSuccessfully(t *testing.T) {
 	preflight := &testGuard{phase: guard.Preflight, admit: func(ctx context.Context, call *guard.Call) (context.Context, error) {
 		call.SetHeader("Access-Control-Allow-Origin", "https://a.example")

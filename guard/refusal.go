@@ -11,6 +11,19 @@ import (
 	"github.com/surety-go/surety/internal/problem"
 )
 
+// Refuse answers a request on behalf of its handler, as the chain would have:
+// with problem+json, or a page for a person's browser. The call's outcome, and
+// so the audit event, is that of err. A *[Denial] says itself; any other error
+// is answered 503 and never shown.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	ctx := r.Context()
+	if call := CallFrom(ctx); call != nil {
+		writeRefusal(w, r, call.Refuse(ctx, err))
+		return
+	}
+	writeRefusal(w, r, OutcomeOf(ctx, err))
+}
+
 // writeRefusal answers a request that was refused: problem+json for programs
 // (RFC 9457), a plain page or the denial's location for a person's browser.
 func writeRefusal(w http.ResponseWriter, r *http.Request, o Outcome) {
