@@ -4,6 +4,5 @@ var (
 	Missing        = missing
 	SharedMemoryID = sharedMemoryID
 	RequireProgram = require
-	SystemDirs     = systemDirs
 	Find           = find
 )

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func exec(t *testing.T, db *sql.DB, statement string) {
+func must(t *testing.T, db *sql.DB, statement string) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)

@@ -17,7 +17,7 @@ import (
 
 func TestPostgresDatabasesAreSeparate(t *testing.T) {
 	first, second := servers.Postgres(t), servers.Postgres(t)
-	exec(t, first.Owner, "CREATE TABLE only_here (n int)")
+	must(t, first.Owner, "CREATE TABLE only_here (n int)")
 	if _, err := second.Owner.ExecContext(t.Context(), "SELECT n FROM only_here"); err == nil {
 		t.Error("a table of one test's database is visible in another's")
 	}
@@ -30,15 +30,15 @@ func TestPostgresDatabasesAreSeparate(t *testing.T) {
 
 func TestPostgresRoles(t *testing.T) {
 	db := servers.Postgres(t)
-	exec(t, db.Owner, "CREATE TABLE rows (n int)")
-	exec(t, db.Owner, "INSERT INTO rows VALUES (1)")
+	must(t, db.Owner, "CREATE TABLE rows (n int)")
+	must(t, db.Owner, "INSERT INTO rows VALUES (1)")
 	for _, statement := range []string{"CREATE TABLE mine (n int)", "SELECT n FROM rows", "CREATE TEMPORARY TABLE mine (n int)"} {
 		if _, err := db.Runtime.ExecContext(t.Context(), statement); sqlState(err) != "42501" {
 			t.Errorf("runtime role: %s: %v, want permission denied", statement, err)
 		}
 	}
-	exec(t, db.Owner, "GRANT SELECT ON rows TO "+db.RuntimeRole)
-	exec(t, db.Runtime, "SELECT n FROM rows")
+	must(t, db.Owner, "GRANT SELECT ON rows TO "+db.RuntimeRole)
+	must(t, db.Runtime, "SELECT n FROM rows")
 
 	for _, role := range []string{db.OwnerRole, db.RuntimeRole} {
 		var special bool
@@ -52,10 +52,10 @@ func TestPostgresRoles(t *testing.T) {
 // Row-level security must bind the owner too, or tests of it prove nothing.
 func TestPostgresRowLevelSecurityBinds(t *testing.T) {
 	db := servers.Postgres(t)
-	exec(t, db.Owner, "CREATE TABLE rows (n int)")
-	exec(t, db.Owner, "INSERT INTO rows VALUES (1)")
-	exec(t, db.Owner, "ALTER TABLE rows ENABLE ROW LEVEL SECURITY")
-	exec(t, db.Owner, "ALTER TABLE rows FORCE ROW LEVEL SECURITY")
+	must(t, db.Owner, "CREATE TABLE rows (n int)")
+	must(t, db.Owner, "INSERT INTO rows VALUES (1)")
+	must(t, db.Owner, "ALTER TABLE rows ENABLE ROW LEVEL SECURITY")
+	must(t, db.Owner, "ALTER TABLE rows FORCE ROW LEVEL SECURITY")
 	if n := count(t, db.Owner, "rows"); n != 0 {
 		t.Errorf("the owner sees %d rows through forced row-level security", n)
 	}
@@ -88,7 +88,7 @@ func TestPostgresAsksForThePassword(t *testing.T) {
 func TestPostgresPauseAndResume(t *testing.T) {
 	server := servers.StartPostgres(t)
 	db := server.Database(t)
-	exec(t, db.Owner, "SELECT 1") // a session with a backend of its own
+	must(t, db.Owner, "SELECT 1") // a session with a backend of its own
 
 	server.Pause()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -97,14 +97,14 @@ func TestPostgresPauseAndResume(t *testing.T) {
 		t.Fatalf("query to a paused server: %v, want a deadline", err)
 	}
 	server.Resume()
-	exec(t, db.Owner, "SELECT 1")
+	must(t, db.Owner, "SELECT 1")
 }
 
 func TestPostgresKilledKeepsWhatItAcknowledged(t *testing.T) {
 	server := servers.StartPostgres(t)
 	db := server.Database(t)
-	exec(t, db.Owner, "CREATE TABLE rows (n int)")
-	exec(t, db.Owner, "INSERT INTO rows VALUES (1)")
+	must(t, db.Owner, "CREATE TABLE rows (n int)")
+	must(t, db.Owner, "INSERT INTO rows VALUES (1)")
 	pid := server.PID()
 
 	server.Kill()
@@ -143,6 +143,31 @@ func TestPostgresKilledLeavesNoSharedMemory(t *testing.T) {
 	})
 	if segmentExists(id) {
 		t.Errorf("segment %d is still there after the test", id)
+	}
+}
+
+func TestSharedMemoryID(t *testing.T) {
+	for text, want := range map[string]int{
+		"1\n/data\n1700000000\n5432\n\n127.0.0.1\n  5432001     65538\nready\n": 65538,
+		"1\n/data\n1700000000\n5432\n\n127.0.0.1\n\nready\n":                    -1, // not yet allocated
+		"1\n/data\n1700000000\n5432\n\n127.0.0.1\n  5432001     many\n":         -1,
+		"1\n/data\n": -1,
+		"":           -1,
+	} {
+		if id, ok := servers.SharedMemoryID(text); ok != (want >= 0) || ok && id != want {
+			t.Errorf("%q: %d, %v; want %d", text, id, ok, want)
+		}
+	}
+}
+
+// go test runs parallel tests of one binary against the one shared server.
+func TestPostgresInParallel(t *testing.T) {
+	for range 6 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			db := servers.Postgres(t)
+			must(t, db.Owner, "CREATE TABLE rows (n int)")
+		})
 	}
 }
 

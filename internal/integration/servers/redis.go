@@ -33,7 +33,8 @@ func StartRedis(t testing.TB, settings ...string) *RedisServer {
 	return &RedisServer{Process: Start(t, spec), password: password}
 }
 
-// Options are the options of a client of the server, new with each call.
+// Options are the options of a client of the server, new with each call. They
+// turn the client's retries off.
 func (s *RedisServer) Options() *redis.Options { return redisOptions(s.Addr, s.password, 0) }
 
 // Client is a new client of the server's database 0. It is closed at the end
@@ -111,8 +112,13 @@ func redisConfig(site Site, password string, settings []string) string {
 	}, settings...), "\n") + "\n"
 }
 
+// redisOptions turn retries off: a test that breaks its server wants to see
+// the first failure, and each command sent once.
 func redisOptions(addr, password string, database int) *redis.Options {
-	return &redis.Options{Addr: addr, Password: password, DB: database, DisableIdentity: true}
+	return &redis.Options{
+		Addr: addr, Password: password, DB: database,
+		DisableIdentity: true, MaxRetries: -1, DialerRetries: 1,
+	}
 }
 
 // Command turns a client into the one function by which this library's stores
