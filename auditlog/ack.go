@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -59,6 +60,32 @@ func (t Table) Ack(ev *Event) Ack {
 		}
 	}
 	return Durable
+}
+
+// String writes the table's rules on one line, for evidence.
+func (t Table) String() string {
+	var b strings.Builder
+	for _, r := range t {
+		b.WriteString(r.String() + "; ")
+	}
+	return b.String() + "otherwise " + Durable.String()
+}
+
+// String writes the rule as "action reason outcome kinds: acknowledgement",
+// with "*" for what it leaves open.
+func (r Rule) String() string {
+	outcome, kinds := "*", "*"
+	if r.Outcome != outcomeUnknown {
+		outcome = r.Outcome.String()
+	}
+	for i, k := range r.Kinds {
+		if i == 0 {
+			kinds = k.String()
+		} else {
+			kinds += "," + k.String()
+		}
+	}
+	return cmp.Or(r.Action, "*") + " " + cmp.Or(r.Reason, "*") + " " + outcome + " " + kinds + ": " + r.Ack.String()
 }
 
 // DefaultTable returns the table a log uses unless told otherwise. Denials

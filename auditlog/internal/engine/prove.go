@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/surety-go/surety/auditlog/internal/merkle"
+)
+
+// Consistency proves that the published tree of the given size continues the
+// tree of an older size (RFC 6962, section 2.1.2).
+func (e *Engine) Consistency(old, size uint64) ([]merkle.Hash, error) {
+	r, err := e.hashReader(size)
+	if err != nil {
+		return nil, err
+	}
+	if old > size {
+		return nil, fmt.Errorf("auditlog: no proof from size %d to the smaller %d", old, size)
+	}
+	if old == 0 || old == size {
+		return nil, nil
+	}
+	return proof(tlog.ProveTree(int64(size), int64(old), r))
+}
+
+// Inclusion proves that an entry is in the published tree of the given size.
+func (e *Engine) Inclusion(index, size uint64) ([]merkle.Hash, error) {
+	r, err := e.hashReader(size)
+	if err != nil {
+		return nil, err
+	}
+	if index >= size {
+		return nil, fmt.Errorf("auditlog: entry %d is not in the tree of size %d", index, size)
+	}
+	return proof(tlog.ProveRecord(int64(size), int64(index), r))
+}
+
+func proof[P ~[]tlog.Hash](p P, err error) ([]merkle.Hash, error) {
+	if err != nil {
+		return nil, fmt.Errorf("auditlog: prove: %w", err)
+	}
+	hashes := make([]merkle.Hash, len(p))
+	for i, h := range p {
+		hashes[i] = merkle.Hash(h)
+	}
+	return hashes, nil
+}
+
+// hashReader reads hashes from the tiles, checked against the published root.
+func (e *Engine) hashReader(size uint64) (tlog.HashReader, error) {
+	c := e.Published()
+	if c.Size == 0 || size > c.Size {
+		return nil, errors.New("auditlog: no checkpoint of that size is published")
+	}
+	return tlog.TileHashReader(tlog.Tree{N: int64(c.Size), Hash: tlog.Hash(c.Root)}, tileFiles{e.fs, e.dir}), nil
+}
+
+// tileFiles is a tlog.TileReader of the log's directory.
+type tileFiles struct {
+	fs  FS
+	dir string
+}
+
+func (t tileFiles) Height() int { return 8 }
+
+func (t tileFiles) SaveTiles([]tlog.Tile, [][]byte) {}
+
+func (t tileFiles) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
+	all := make([][]byte, len(tiles))
+	for i, tile := range tiles {
+		path := func(width int) string {
+			return filepath.Join(t.dir, filepath.FromSlash(merkle.TilePath(tile.L, uint64(tile.N), width)))
+		}
+		b, err := readFile(t.fs, path(tile.W), maxBundle)
+		if missing(err) { // a full tile replaced the partial one
+			b, err = readFile(t.fs, path(merkle.TileWidth), maxBundle)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if want := tile.W * len(merkle.Hash{}); len(b) > want {
+			b = b[:want]
+		}
+		all[i] = b
+	}
+	return all, nil
+}

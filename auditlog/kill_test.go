@@ -1,0 +1,133 @@
+package auditlog_test
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/surety-go/surety/auditlog"
+)
+
+var kills = flag.Int("kills", 1000, "how often TestKill kills the writing process")
+
+const childEnv = "SURETY_AUDITLOG_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		child(dir)
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// child writes events until it is killed and prints what was acknowledged.
+func child(dir string) {
+	signer, _, err := auditlog.KeyFile(filepath.Join(dir, "key"), origin)
+	if err != nil {
+		fmt.Println("ERROR", err)
+		os.Exit(1)
+	}
+	opts := small
+	opts.CheckpointEvery = 10 * time.Millisecond
+	l, err := auditlog.Open(filepath.Join(dir, "log"), signer, opts)
+	if err != nil {
+		fmt.Println("ERROR", err)
+		os.Exit(1)
+	}
+	fmt.Println("OPEN")
+	for c := range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				ev := event("kill.step")
+				ev.Attrs = []auditlog.Attr{auditlog.String("pad", strings.Repeat("x", (i*c*37)%3000))}
+				r, err := l.Append(context.Background(), ev, auditlog.Durable)
+				if err != nil {
+					fmt.Println("ERROR", err)
+					os.Exit(1)
+				}
+				os.Stdout.WriteString(fmt.Sprintf("%d %s\n", r.Index, r.ID)) // one write
+			}
+		}()
+	}
+	select {}
+}
+
+// TestKill kills the writing process again and again. Afterwards every event
+// that was acknowledged is at its place, and no event is there twice. A kill
+// leaves what was written in the system's memory, so it can't expose a missing
+// sync: the engine's tests do that.
+func TestKill(t *testing.T) {
+	n := *kills
+	slice := time.Now().Add(2 * time.Minute)
+	dir := t.TempDir()
+	signer, _, err := auditlog.NewKeyFile(filepath.Join(dir, "key"), origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acked := make(map[uint64]string)
+	done := 0
+	for ; done < n && time.Now().Before(slice); done++ {
+		killOnce(t, dir, acked)
+	}
+	if done < n {
+		t.Errorf("%d of %d kills in the slice of 2 minutes: the log opens too slowly", done, n)
+	}
+	t.Logf("%d kills, %d acknowledged events", done, len(acked))
+	l := open(t, filepath.Join(dir, "log"), signer, small)
+	ids := make(map[auditlog.ID]uint64)
+	for e, err := range l.Entries(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, ok := acked[e.Index]; ok && want != e.ID.String() {
+			t.Fatalf("entry %d is not the one that was acknowledged", e.Index)
+		}
+		if at, twice := ids[e.ID]; twice {
+			t.Fatalf("entries %d and %d are the same event", at, e.Index)
+		}
+		ids[e.ID] = e.Index
+		delete(acked, e.Index)
+	}
+	if len(acked) > 0 {
+		t.Errorf("%d acknowledged events are lost", len(acked))
+	}
+}
+
+// killOnce runs a child for a moment and adds what it was promised.
+func killOnce(t *testing.T, dir string, acked map[uint64]string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		line := lines.Text()
+		if strings.HasPrefix(line, "ERROR") {
+			t.Fatal(line)
+		}
+		once.Do(func() {
+			time.AfterFunc(time.Duration(rand.IntN(6_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		})
+		var index uint64
+		var id string
+		if _, err := fmt.Sscan(line, &index, &id); err == nil && len(id) == 36 {
+			acked[index] = id
+		}
+	}
+	_ = cmd.Wait() // killed
+}
