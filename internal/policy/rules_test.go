@@ -41,7 +41,8 @@ var rules = []rule{
 	{"auditlog", spine},
 	{"guard", spine},
 	{"authn", spine},
-	{"authn/password", slices.Concat(spine, xcrypto, xtext)}, // argon2, Unicode normalisation
+	{"authn/password", slices.Concat(spine, xcrypto, xtext)},    // argon2, Unicode normalisation
+	{"authn/totp", slices.Concat(spine, []string{"rsc.io/qr"})}, // the picture of an enrolment
 
 	{"authz", spine},
 	{"crypto", slices.Concat(spine, tink)},
