@@ -25,38 +25,40 @@ while [ $i -lt 60 ]; do
 	sleep 0.1
 done`
 
-// root is the directory of all servers of this test process. Its janitor is a
-// shell, because nothing inside the process survives a SIGKILL or os.Exit.
-var root = sync.OnceValues(func() (string, error) {
+// A home is the directory of all servers of this test process.
+type home struct {
+	dir   string
+	alive *os.File // open until the process ends, which the janitor notices
+}
+
+// root makes the home and starts its janitor: a shell, because nothing inside
+// the process survives a SIGKILL or os.Exit.
+var root = sync.OnceValues(func() (home, error) {
 	dir, err := os.MkdirTemp("", "surety-servers-")
 	if err != nil {
-		return "", err
+		return home{}, err
 	}
 	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the servers' user passes through, and can't list it
-		return "", err
+		return home{}, err
 	}
-	return dir, startJanitor(dir)
+	alive, err := startJanitor(dir)
+	return home{dir, alive}, err
 })
 
-func startJanitor(dir string) error {
+func startJanitor(dir string) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
-	cmd := exec.Command("/bin/sh", "-c", sweep, "janitor", dir)
+	cmd := exec.Command("/bin/sh", "-c", sweep, "janitor", dir) //nolint:noctx // it must outlive every context
 	cmd.Stdin = r
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is not for it
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("janitor of %s: %w", dir, err)
+		return nil, fmt.Errorf("janitor of %s: %w", dir, err)
 	}
-	held = w
-	return nil
+	return w, nil
 }
-
-// held stays open until the process ends; a file nobody refers to would be
-// closed by the garbage collector.
-var held *os.File
 
 // newDir makes a directory for one server.
 func newDir(program string) (string, error) {
@@ -64,7 +66,7 @@ func newDir(program string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(base, program+"-")
+	dir, err := os.MkdirTemp(base.dir, program+"-")
 	if err != nil {
 		return "", err
 	}

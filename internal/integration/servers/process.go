@@ -72,7 +72,7 @@ func launch(path string, spec Spec) (*Process, error) {
 func freePort() (int, error) {
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return port, l.Close()
 		}
@@ -140,7 +140,7 @@ func (p *Process) start() error {
 	if err := p.spec.Prepare(ctx, p.Site); err != nil {
 		return fmt.Errorf("%s: %w", p.spec.Program, err)
 	}
-	cmd := p.command(exec.Command(p.path, p.spec.Args(p.Site)...))
+	cmd := p.command(exec.Command(p.path, p.spec.Args(p.Site)...)) //nolint:noctx // stopped by id, not by a context
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	cmd.SysProcAttr.Setpgid = true // an interrupt from the terminal reaches the tests, and they stop it
 	dieWithParent(cmd.SysProcAttr, p.spec.DeathSignal)
