@@ -222,6 +222,16 @@ func TestReportsAreChecked(t *testing.T) {
 	}
 }
 
+// An attacker who chooses a part of the subject must not thereby keep the
+// finding from being stored.
+func TestHostileSubject(t *testing.T) {
+	tr, _, _, _ := tracker(t)
+	f, err := tr.Raise(as("x"), "t", Report{Control: "a.b", Subject: "a\x00b\xff\x1b[31m", Severity: Low, Summary: "s\x00"})
+	if err != nil || f.Subject != "a\uFFFDb\uFFFD\uFFFD[31m" || f.Summary != "s\uFFFD" {
+		t.Errorf("%q %q, %v", f.Subject, f.Summary, err)
+	}
+}
+
 func TestAcceptance(t *testing.T) {
 	tr, j, c, _ := tracker(t)
 	f := raise(t, tr)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/surety-go/surety/auditlog"
@@ -125,6 +126,7 @@ func (r Report) validate() error {
 // was remediated or verified is open again, since the remedy did not hold; one
 // that was raised with more severity becomes more severe and due earlier.
 func (t *Tracker) Raise(ctx context.Context, tenant string, r Report) (Finding, error) {
+	r.Subject, r.Summary = plainText(r.Subject), plainText(r.Summary)
 	if err := r.validate(); err != nil {
 		return Finding{}, err
 	}
@@ -221,6 +223,17 @@ func (t *Tracker) record(ctx context.Context, tenant, verb string, outcome audit
 		ev.Attrs = append(ev.Attrs, auditlog.String("note", clip(note, maxNote)))
 	}
 	return t.rec.Record(ctx, ev)
+}
+
+// plainText replaces what a database or a terminal would choke on, so that
+// whoever causes a finding can't keep it from being stored.
+func plainText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // clip shortens text to at most n bytes without cutting a rune.

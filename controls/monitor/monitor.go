@@ -93,9 +93,10 @@ type Monitor struct {
 
 	mu      sync.Mutex
 	state   runState
-	stuck   map[string]bool // probes that were given up and still run
-	unsound error           // why the history can't be trusted at the moment
-	lastAt  time.Time       // date of the latest entry
+	stuck   map[string]bool  // probes that were given up and still run
+	known   map[string]Entry // latest entry of each control; nil until read
+	unsound error            // why the history can't be trusted at the moment
+	lastAt  time.Time        // date of the latest entry
 	began   time.Time
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -60,6 +61,7 @@ func (m *Monitor) run(ctx context.Context, c controls.Control) (Entry, error) {
 	if err != nil {
 		stored = entry
 	}
+	m.remember(stored)
 	if !stored.Good() && m.opts.Findings != nil {
 		err = errors.Join(err, m.opts.Findings.ProbeFailed(ctx, m.opts.Tenant, c, result))
 	}
@@ -114,7 +116,7 @@ func (m *Monitor) attempt(ctx context.Context, c controls.Control) (controls.Res
 // is entered with the reason and raises no finding.
 func (m *Monitor) missing(ctx context.Context, list []controls.Control) error {
 	ctx = context.WithoutCancel(ctx)
-	last, err := m.opts.Store.Last(ctx, m.opts.Tenant)
+	last, err := m.recall(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,14 +136,52 @@ func (m *Monitor) missing(ctx context.Context, list []controls.Control) error {
 		}
 		gone := Entry{Kind: Vanished, Control: e.Control, ID: e.ID, Instance: e.Instance, Every: e.Every}
 		gone.Observed = clip(omitted[e.ID], maxObserved)
-		_, err := m.enter(ctx, gone)
-		errs = append(errs, err)
+		stored, err := m.enter(ctx, gone)
+		if err != nil {
+			errs = append(errs, err)
+			continue // it is still missing, and tried again
+		}
+		m.remember(stored)
 		if m.opts.Findings != nil && gone.Observed == "" {
 			c := controls.Control{ID: e.ID, Instance: e.Instance}
 			errs = append(errs, m.opts.Findings.ProbeFailed(ctx, m.opts.Tenant, c, controls.Errored("no component states the control any more")))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// remember keeps the latest entry of a control, so that missing controls are
+// found without asking the store at every turn.
+func (m *Monitor) remember(e Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known != nil {
+		m.known[e.Control] = e
+	}
+}
+
+// recall returns the latest entry of each control: from the store the first
+// time, so that controls of an earlier life of the program count, and then
+// from memory.
+func (m *Monitor) recall(ctx context.Context) ([]Entry, error) {
+	m.mu.Lock()
+	loaded := m.known != nil
+	m.mu.Unlock()
+	if !loaded {
+		last, err := m.opts.Store.Last(ctx, m.opts.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		m.mu.Lock()
+		m.known = map[string]Entry{}
+		m.mu.Unlock()
+		for _, e := range last {
+			m.remember(e)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.known)), nil
 }
 
 // clip shortens text to at most n bytes without cutting a rune.
