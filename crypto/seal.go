@@ -1,0 +1,205 @@
+package crypto
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+)
+
+// MaxPlain is the largest value that Seal takes, in bytes. Use a stream for
+// more.
+const MaxPlain = 64 << 20
+
+// Overhead is the number of bytes a sealed value is longer than the plain one
+// at most, with any algorithm.
+const Overhead = HeaderSize + infoSize + 12 + 16
+
+const infoSize = 16
+
+// aadPool keeps scratch space for associated data, which the cipher's
+// interface would otherwise move to the heap.
+var aadPool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+
+// seal appends the sealed value to dst.
+func (m *material) seal(dst, plain []byte, b *Binding) ([]byte, error) {
+	scratch := aadPool.Get().(*[]byte)
+	aad := b.AppendAAD(append((*scratch)[:0], m.header[:]...))
+	dst = append(dst, m.header[:]...)
+	var err error
+	switch m.alg {
+	case AES256GCM:
+		dst = m.gcm.Seal(dst, nil, plain, aad)
+	case AES256GCMDerived:
+		dst, err = m.sealDerived(dst, plain, aad)
+	case AES256SIV:
+		var body []byte
+		body, err = m.siv.EncryptDeterministically(plain, aad)
+		dst = append(dst, body...)
+	default:
+		err = fmt.Errorf("crypto: a key of %v seals no values", m.alg)
+	}
+	*scratch = aad
+	aadPool.Put(scratch)
+	return dst, err
+}
+
+func (m *material) sealDerived(dst, plain, aad []byte) ([]byte, error) {
+	var info [infoSize]byte
+	var mk [32]byte
+	rand.Read(info[:]) // never fails
+	m.derive(&mk, labelValue, info[:])
+	gcm, err := newGCM(mk[:])
+	if err != nil {
+		return nil, fmt.Errorf("crypto: derived key: %w", err)
+	}
+	return gcm.Seal(append(dst, info[:]...), nil, plain, aad), nil
+}
+
+// open appends the plain value to dst. sealed has a header with the key's id.
+func (m *material) open(dst, sealed []byte, b *Binding) (plain []byte, err error) {
+	scratch := aadPool.Get().(*[]byte)
+	aad := b.AppendAAD(append((*scratch)[:0], sealed[:HeaderSize]...))
+	body := sealed[HeaderSize:]
+	switch Algorithm(sealed[3]) {
+	case AES256GCM:
+		plain, err = m.gcm.Open(dst, nil, body, aad)
+	case AES256GCMDerived:
+		plain, err = m.openDerived(dst, body, aad)
+	case AES256SIV:
+		if plain, err = m.siv.DecryptDeterministically(body, aad); err == nil {
+			plain = append(dst, plain...)
+		}
+	default:
+		err = fmt.Errorf("crypto: a key of %v opens no values", m.alg)
+	}
+	*scratch = aad
+	aadPool.Put(scratch)
+	return plain, err
+}
+
+func (m *material) openDerived(dst, body, aad []byte) ([]byte, error) {
+	if len(body) < infoSize {
+		return nil, ErrTampered
+	}
+	var mk [32]byte
+	m.derive(&mk, labelValue, body[:infoSize])
+	gcm, err := newGCM(mk[:])
+	if err != nil {
+		return nil, fmt.Errorf("crypto: derived key: %w", err)
+	}
+	return gcm.Open(dst, nil, body[infoSize:], aad)
+}
+
+// Seal encrypts plain for the place b, appends the result to dst, and returns
+// the extended slice. plain and dst must not overlap. Where the scope has no
+// key yet, or its key is due for rotation, one is made and recorded.
+//
+// An error means that nothing was sealed: ErrBinding, ErrTooLarge,
+// ErrShredded for an erased subject, ErrKeyUnavailable.
+func (k *Keeper) Seal(ctx context.Context, dst, plain []byte, b Binding) ([]byte, error) {
+	return k.sealAs(ctx, dst, plain, &b, "")
+}
+
+// SealDeterministic is Seal with [AES256SIV] under a key of the tenant and
+// column alone: for columns that are compared for equality by the database.
+// Row and Subject must be empty, because equal values have to be equal
+// wherever they stand; prefer a blind index. Reading the column tells which
+// rows are equal; there is no crypto-shredding of single subjects.
+func (k *Keeper) SealDeterministic(ctx context.Context, dst, plain []byte, b Binding) ([]byte, error) {
+	if b.Row != "" || b.Subject != "" || b.Table == "" || b.Column == "" {
+		return nil, fmt.Errorf("%w: deterministic sealing needs Table and Column, and neither Row nor Subject", ErrBinding)
+	}
+	return k.sealAs(ctx, dst, plain, &b, deterministicUse(&b))
+}
+
+func deterministicUse(b *Binding) string { return "siv " + b.Table + " " + b.Column }
+
+func (k *Keeper) sealAs(ctx context.Context, dst, plain []byte, b *Binding, use string) ([]byte, error) {
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
+	if len(plain) > MaxPlain {
+		return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(plain), MaxPlain)
+	}
+	e, err := k.current(ctx, Scope{b.Tenant, b.Subject, use}, len(plain))
+	if err != nil {
+		return nil, err
+	}
+	return e.mat.seal(dst, plain, b)
+}
+
+// Open decrypts what Seal returned for the same place b, appends the plain
+// value to dst, and returns the extended slice. A value that does not open is
+// ErrTampered and leaves an event of action crypto.open.
+func (k *Keeper) Open(ctx context.Context, dst, sealed []byte, b Binding) ([]byte, error) {
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
+	h, err := Inspect(sealed)
+	if err != nil {
+		return nil, k.tampered(ctx, b, nil, err)
+	}
+	e, err := k.keyByID(ctx, b.Tenant, h.Key, len(sealed))
+	if err != nil {
+		return nil, k.notOpened(ctx, b, &h, err)
+	}
+	if e.scope.Subject != b.Subject || e.mat.alg != h.Algorithm || !e.serves(&b) {
+		return nil, k.tampered(ctx, b, &h, ErrTampered)
+	}
+	plain, err := e.mat.open(dst, sealed, &b)
+	if err != nil {
+		return nil, k.tampered(ctx, b, &h, ErrTampered)
+	}
+	return plain, nil
+}
+
+// serves reports whether values of the place are sealed with the key.
+func (e *entry) serves(b *Binding) bool {
+	return e.scope.Use == "" || e.scope.Use == deterministicUse(b)
+}
+
+// NeedsRotation reports whether a sealed value is not under its scope's
+// current key. It asks for the key, but does not open the value.
+func (k *Keeper) NeedsRotation(ctx context.Context, sealed []byte, b Binding) (bool, error) {
+	if err := b.Validate(); err != nil {
+		return false, err
+	}
+	h, err := Inspect(sealed)
+	if err != nil {
+		return false, err
+	}
+	use := ""
+	if h.Algorithm == AES256SIV {
+		use = deterministicUse(&b)
+	}
+	e, err := k.current(ctx, Scope{b.Tenant, b.Subject, use}, 0)
+	if err != nil {
+		return false, err
+	}
+	return e.mat.id != h.Key, nil
+}
+
+// Reseal appends the value to dst, sealed under its scope's current key, and
+// reports whether that is a new ciphertext. It opens the value only if it has
+// to; what does not open is an error, never passed on.
+func (k *Keeper) Reseal(ctx context.Context, dst, sealed []byte, b Binding) (out []byte, changed bool, err error) {
+	due, err := k.NeedsRotation(ctx, sealed, b)
+	if err != nil {
+		return nil, false, err
+	}
+	if !due {
+		return append(dst, sealed...), false, nil
+	}
+	plain, err := k.Open(ctx, nil, sealed, b)
+	if err != nil {
+		return nil, false, err
+	}
+	defer clear(plain)
+	use := ""
+	if Algorithm(sealed[3]) == AES256SIV {
+		use = deterministicUse(&b)
+	}
+	out, err = k.sealAs(ctx, dst, plain, &b, use)
+	return out, err == nil, err
+}
