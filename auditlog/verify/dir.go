@@ -1,0 +1,261 @@
+package verify
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// maxFile bounds what is read at once: the largest possible bundle.
+const maxFile = width * (2 + 65535)
+
+// Dir verifies a copy of a log's directory. Findings are in the report; an
+// error means that the check could not be made: a bad policy, an unreadable
+// directory, a context that ended. progress, when not nil, is called now and
+// then with the number of entries checked and their total.
+func Dir(ctx context.Context, dir string, p Policy, progress func(done, total uint64)) (Report, error) {
+	t, err := p.read()
+	if err != nil {
+		return Report{}, err
+	}
+	msg, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if err != nil {
+		return Report{}, fmt.Errorf("verify: the log has no readable checkpoint: %w", err)
+	}
+	c := &checker{dir: dir, trust: t, report: Report{Origin: t.origin}}
+	if c.head, err = t.open(msg); err != nil {
+		c.report.add(Tampered, NoIndex, "checkpoint", "%v", err)
+		return c.report, nil
+	}
+	if progress == nil {
+		progress = func(uint64, uint64) {}
+	}
+	if err := c.entries(ctx, progress); err != nil {
+		return c.report, err
+	}
+	c.partialTiles()
+	c.roots(msg)
+	if err := c.segments(ctx); err != nil {
+		return c.report, err
+	}
+	return c.report, nil
+}
+
+// A checker computes the tree from the entries and compares it with all that
+// is stored.
+type checker struct {
+	dir    string
+	trust  *trust
+	head   head
+	report Report
+	tree   peaks
+	levels [][]hash // hashes of the incomplete tile of each level
+	marks  []peaks  // the tree before each bundle
+	leaves []hash   // of the present bundle
+	found  []cosigned
+	audit  trail
+	stop   bool // a bundle is missing: nothing after it can be checked
+	buf    []byte
+}
+
+// entries checks all bundles in order.
+func (c *checker) entries(ctx context.Context, progress func(done, total uint64)) error {
+	for n := uint64(0); n*width < c.head.size && !c.stop; n++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := c.bundle(n, int(min(width, c.head.size-n*width))); err != nil {
+			return err
+		}
+		if n%64 == 0 {
+			progress(c.tree.size, c.head.size)
+		}
+	}
+	c.report.Entries = c.tree.size
+	if !c.stop {
+		c.audit.end(&c.report)
+	}
+	progress(c.tree.size, c.head.size)
+	return nil
+}
+
+// bundle checks the entries of one bundle against the tile of their hashes.
+func (c *checker) bundle(n uint64, count int) error {
+	path := tilePath("entries", n, count)
+	b, err := c.read(&path, "entries", n, count)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		c.report.add(Tampered, n*width, path, "the entries are missing")
+		c.stop = true
+		return nil
+	}
+	c.marks = append(c.marks, c.tree.clone())
+	c.leaves = c.leaves[:0]
+	for i := range count {
+		index := n*width + uint64(i)
+		if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
+			c.stop = true
+			c.levelZero(n, count)
+			c.report.add(Tampered, index, path, "the bundle ends before this entry")
+			return nil
+		}
+		size := int(binary.BigEndian.Uint16(b))
+		c.entry(index, b[2:2+size])
+		b = b[2+size:]
+	}
+	c.levelZero(n, count)
+	return nil
+}
+
+// entry adds an entry to the tree.
+func (c *checker) entry(index uint64, data []byte) {
+	var h hash
+	h, c.buf = leafHash(c.buf, data)
+	c.tree.add(h)
+	c.leaves = append(c.leaves, h)
+	if co, ok := c.audit.entry(&c.report, index, data); ok {
+		c.found = append(c.found, co)
+	}
+}
+
+// levelZero compares the leaves with their tile, which names the first entry
+// that was changed, and passes full tiles up.
+func (c *checker) levelZero(n uint64, count int) {
+	path := tilePath("0", n, count)
+	b, err := c.read(&path, "0", n, count)
+	switch {
+	case err != nil || b == nil || len(b) < count*len(hash{}):
+		c.report.add(Tampered, NoIndex, path, "the tile is missing or cut short")
+	default:
+		for i, h := range c.leaves {
+			if h != hash(b[i*len(h):(i+1)*len(h)]) {
+				c.report.add(Tampered, n*width+uint64(i), path, "the entry does not have the hash that was stored for it")
+				break
+			}
+		}
+	}
+	if count == width && !c.stop {
+		c.up(1, fold(c.leaves))
+	}
+}
+
+// up adds a hash to a level above the leaves and compares completed tiles.
+func (c *checker) up(level int, h hash) {
+	if level > len(c.levels) {
+		c.levels = append(c.levels, nil)
+	}
+	c.levels[level-1] = append(c.levels[level-1], h)
+	if len(c.levels[level-1]) < width {
+		return
+	}
+	n := c.tree.size>>(8*(level+1)) - 1
+	c.compare(level, n, c.levels[level-1])
+	root := fold(c.levels[level-1])
+	c.levels[level-1] = c.levels[level-1][:0]
+	c.up(level+1, root)
+}
+
+func (c *checker) compare(level int, n uint64, hashes []hash) {
+	path := tilePath(strconv.Itoa(level), n, len(hashes))
+	b, err := c.read(&path, strconv.Itoa(level), n, len(hashes))
+	if err != nil || b == nil || len(b) < len(hashes)*len(hash{}) {
+		c.report.add(Tampered, NoIndex, path, "the tile is missing or cut short")
+		return
+	}
+	for i, h := range hashes {
+		if h != hash(b[i*len(h):(i+1)*len(h)]) {
+			c.report.add(Tampered, NoIndex, path, "hash %d is not that of the tiles below", i)
+			return
+		}
+	}
+}
+
+// partialTiles compares the incomplete tiles of the checkpoint's size.
+func (c *checker) partialTiles() {
+	if c.stop {
+		return
+	}
+	for i, hashes := range c.levels {
+		if len(hashes) > 0 {
+			c.compare(i+1, c.tree.size>>(8*(i+2)), hashes)
+		}
+	}
+}
+
+// read reads a tile, or the full one if the partial one was replaced. Nothing
+// is returned when neither is there.
+func (c *checker) read(path *string, level string, n uint64, w int) ([]byte, error) {
+	for _, w := range [...]int{w, width} {
+		*path = tilePath(level, n, w)
+		name := filepath.Join(c.dir, filepath.FromSlash(*path))
+		if info, err := os.Stat(name); err == nil && info.Size() > maxFile {
+			return nil, nil // no bundle is that large
+		}
+		b, err := os.ReadFile(name)
+		if err == nil {
+			return b, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+	}
+	return nil, nil
+}
+
+// rootAt returns the root of the computed tree at a size up to its own.
+func (c *checker) rootAt(size uint64) (hash, bool) {
+	if size > c.tree.size {
+		return hash{}, false
+	}
+	n := size / width
+	if n == uint64(len(c.marks)) {
+		return c.tree.root(), size == c.tree.size
+	}
+	p := c.marks[n].clone()
+	rest := int(size % width)
+	if rest == 0 {
+		return p.root(), true
+	}
+	count := int(min(width, c.tree.size-n*width))
+	path := ""
+	b, err := c.read(&path, "entries", n, count)
+	if err != nil {
+		return hash{}, false
+	}
+	for range rest {
+		if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
+			return hash{}, false
+		}
+		size := int(binary.BigEndian.Uint16(b))
+		var h hash
+		h, c.buf = leafHash(c.buf, b[2:2+size])
+		p.add(h)
+		b = b[2+size:]
+	}
+	return p.root(), true
+}
+
+// roots compares the tree with the checkpoint, the older one and all cosigned
+// ones.
+func (c *checker) roots(msg []byte) {
+	c.report.Root = c.tree.root()
+	if c.stop {
+		return
+	}
+	if c.tree.root() != c.head.root {
+		c.report.add(Tampered, NoIndex, "checkpoint", "the entries do not add up to the root that was signed")
+	}
+	if o := c.trust.older; o != nil {
+		if root, ok := c.rootAt(o.size); !ok || root != o.root {
+			c.report.add(Tampered, NoIndex, "", "the log does not continue the older checkpoint of %d entries", o.size)
+		}
+	}
+	c.cosignatures(msg)
+}

@@ -1,0 +1,127 @@
+package verify
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/surety-go/surety/auditlog/internal/cosign"
+)
+
+// ErrPolicy says that a policy is incomplete or malformed.
+var ErrPolicy = errors.New("verify: invalid policy")
+
+// A Policy is what the auditor trusts and expects.
+type Policy struct {
+	// Key is the log's public key, "name+hash+base64" (C2SP signed-note). Its
+	// name is the log's origin.
+	Key string
+	// Witnesses are the public keys of witnesses, of the same form
+	// (C2SP tlog-cosignature, Ed25519).
+	Witnesses []string
+	// Quorum is how many of them must have cosigned; default all.
+	Quorum int
+	// MaxGap is the longest time between cosigned checkpoints while the log
+	// was open; default 15 min.
+	MaxGap time.Duration
+	// Older is a checkpoint kept from before, which the log must continue;
+	// nil if there is none.
+	Older []byte
+}
+
+// trust is a policy that was read.
+type trust struct {
+	origin    string
+	log       note.Verifiers
+	witnesses []*cosign.Verifier
+	quorum    int
+	maxGap    time.Duration
+	older     *head
+}
+
+// skew is how far clocks may differ.
+const skew = 2 * time.Minute
+
+func (p *Policy) read() (*trust, error) {
+	v, err := note.NewVerifier(p.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Key: %v", ErrPolicy, err)
+	}
+	t := &trust{origin: v.Name(), log: note.VerifierList(v), quorum: p.Quorum, maxGap: p.MaxGap}
+	seen := make(map[string]bool)
+	for i, key := range p.Witnesses {
+		w, err := cosign.NewVerifier(key)
+		if err != nil || seen[key] {
+			return nil, fmt.Errorf("%w: Witnesses[%d] is no witness key or is repeated", ErrPolicy, i)
+		}
+		seen[key] = true
+		t.witnesses = append(t.witnesses, w)
+	}
+	if t.quorum == 0 {
+		t.quorum = len(t.witnesses)
+	}
+	if t.quorum < 0 || t.quorum > len(t.witnesses) {
+		return nil, fmt.Errorf("%w: Quorum is %d of %d witnesses", ErrPolicy, p.Quorum, len(t.witnesses))
+	}
+	if t.maxGap == 0 {
+		t.maxGap = 15 * time.Minute
+	}
+	if p.Older != nil {
+		h, err := t.open(p.Older)
+		if err != nil {
+			return nil, fmt.Errorf("%w: Older: %v", ErrPolicy, err)
+		}
+		t.older = &h
+	}
+	return t, nil
+}
+
+// A head is what a checkpoint states.
+type head struct {
+	size uint64
+	root hash
+	text string // what is signed
+}
+
+// open reads a checkpoint that the log's key signed.
+func (t *trust) open(msg []byte) (head, error) {
+	n, err := note.Open(msg, t.log)
+	if err != nil {
+		return head{}, err
+	}
+	lines := strings.Split(n.Text, "\n")
+	if len(lines) < 4 || lines[0] != t.origin {
+		return head{}, errors.New("the checkpoint is not of this log")
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 62)
+	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
+		return head{}, errors.New("the checkpoint has no size")
+	}
+	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
+	if err != nil || len(root) != len(hash{}) {
+		return head{}, errors.New("the checkpoint has no root hash")
+	}
+	return head{size, hash(root), n.Text}, nil
+}
+
+// cosigned returns how many witnesses of the policy cosigned a checkpoint that
+// was opened, and the latest time that a quorum of them states or precedes.
+func (t *trust) cosigned(h head, msg []byte) (count int, at time.Time) {
+	_, lines, _ := strings.Cut(string(msg), "\n\n")
+	for _, w := range t.witnesses {
+		sig, ok := w.Find(h.text, []byte(lines))
+		if !ok {
+			continue
+		}
+		count++
+		if s := cosign.Time(sig); !s.IsZero() && (at.IsZero() || s.Before(at)) {
+			at = s // the earliest: the cautious one for gaps
+		}
+	}
+	return count, at
+}
