@@ -65,7 +65,8 @@ func (b *Binding) fields() [6]string {
 
 // AppendAAD appends the binding's one encoding to dst: each field in the
 // order of the struct, after its length as two bytes, big endian. The
-// associated data of a sealed value is its header, then this.
+// associated data of a sealed value is the header's version and algorithm, a
+// byte each, then this.
 func (b Binding) AppendAAD(dst []byte) []byte {
 	dst = appendField(dst, b.Tenant)
 	dst = appendField(dst, b.Subject)

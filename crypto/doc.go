@@ -18,9 +18,9 @@
 //
 // The key id is a commitment: HMAC-SHA256 of the key itself, checked whenever
 // a key is unwrapped. No ciphertext opens under two keys, and no store can
-// pass one key off as another. The associated data is the whole header
-// followed by the encoded [Binding]; [AES256GCM]'s body is what Tink writes
-// for an AES-GCM key without prefix.
+// pass one key off as another. The associated data is the header's version and
+// algorithm followed by the encoded [Binding]; [AES256GCM]'s body is what Tink
+// writes for an AES-GCM key without prefix.
 //
 // # Guarantees and the tests that hold them
 //

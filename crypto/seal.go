@@ -24,7 +24,7 @@ var aadPool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }
 // seal appends the sealed value to dst.
 func (m *material) seal(dst, plain []byte, b *Binding) ([]byte, error) {
 	scratch := aadPool.Get().(*[]byte)
-	aad := b.AppendAAD(append((*scratch)[:0], m.header[:]...))
+	aad := b.AppendAAD(append((*scratch)[:0], version1, byte(m.alg)))
 	dst = append(dst, m.header[:]...)
 	var err error
 	switch m.alg {
@@ -56,12 +56,14 @@ func (m *material) sealDerived(dst, plain, aad []byte) ([]byte, error) {
 	return gcm.Seal(append(dst, info[:]...), nil, plain, aad), nil
 }
 
-// open appends the plain value to dst. sealed has a header with the key's id.
+// open appends the plain value to dst. sealed has a header with the key's id
+// and algorithm: that is all a header says beside its version, so the header
+// needs no other authentication.
 func (m *material) open(dst, sealed []byte, b *Binding) (plain []byte, err error) {
 	scratch := aadPool.Get().(*[]byte)
-	aad := b.AppendAAD(append((*scratch)[:0], sealed[:HeaderSize]...))
+	aad := b.AppendAAD(append((*scratch)[:0], version1, byte(m.alg)))
 	body := sealed[HeaderSize:]
-	switch Algorithm(sealed[3]) {
+	switch m.alg {
 	case AES256GCM:
 		plain, err = m.gcm.Open(dst, nil, body, aad)
 	case AES256GCMDerived:
