@@ -1,0 +1,168 @@
+package ocsf
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/surety-go/surety/controls"
+)
+
+// ErrUnknownAction says that no row of the table knows an action.
+var ErrUnknownAction = errors.New("ocsf: no row of the table knows the action")
+
+// A Class is the uid of an OCSF event class; its first digit is the category.
+type Class int
+
+// The classes that audit entries are written as.
+const (
+	ComplianceFinding    Class = 2003
+	DetectionFinding     Class = 2004
+	IncidentFinding      Class = 2005
+	AccountChange        Class = 3001
+	Authentication       Class = 3002
+	AuthorizeSession     Class = 3003
+	EntityManagement     Class = 3004
+	UserAccess           Class = 3005
+	GroupManagement      Class = 3006
+	WebResources         Class = 6001
+	ApplicationLifecycle Class = 6002
+	APIActivity          Class = 6003
+)
+
+// Other is the activity of a verb that the class has no number for; its name
+// is then the verb.
+const Other = 99
+
+// Verbs gives verbs the class's activity_id.
+type Verbs map[string]int
+
+// CRUD are the verbs of [APIActivity] for ordinary data.
+var CRUD = Verbs{
+	"create": 1, "read": 2, "list": 2, "get": 2, "search": 2, "watch": 2, "export": 2,
+	"update": 3, "import": 1, "delete": 4,
+}
+
+// A Row says how the actions below a prefix are written.
+type Row struct {
+	Prefix string // whole words: "authn.session"
+	Class  Class
+	Verbs  Verbs
+}
+
+// table has the actions of all packages of this module.
+func table() []Row {
+	change := Verbs{
+		"create": 1, "add": 1, "propose": 1, "read": 2, "list": 2, "verify": 2, "check": 2, "export": 2, "review": 2,
+		"update": 3, "change": 3, "set": 3, "rotate": 3, "approve": Other, "reject": Other, "accept": Other,
+		"delete": 4, "remove": 4, "destroy": 4, "retire": 4, "expire": 4,
+		"enable": 8, "disable": 9, "activate": 10, "deactivate": 11, "suspend": 12, "resume": 13,
+		"reload": 3, "rollback": 3, "restore": 1, "backup": 2, "record": 1, "prune": 4, "hold": 12, "release": 13,
+	}
+	logon := Verbs{"verify": 1, "login": 1, "create": 1, "logout": 2, "end": 2, "end_all": 2, "rotate": 5, "refresh": 5, "issue": 3, "admit": 6, "begin": 6, "challenge": 6}
+	account := Verbs{
+		"create": 1, "enable": 2, "change": 3, "reset": 4, "set": 3, "rehash": 3, "disable": 5, "delete": 6, "lock": 9, "unlock": 12,
+		"enrol": 10, "confirm": 10, "remove": 11, "update": Other, "regenerate": 10,
+	}
+	finding := Verbs{"alert": 1, "open": 1, "create": 1, "raise": 1, "update": 2, "assign": 2, "accept": 2, "escalate": 2, "close": 3, "resolve": 3}
+	other := func(verbs ...string) Verbs {
+		v := make(Verbs)
+		for _, name := range verbs {
+			v[name] = Other
+		}
+		return v
+	}
+	return []Row{
+		{"auditlog.log", ApplicationLifecycle, Verbs{"open": 3, "close": 4, "probe": Other, "read": Other, "tail": Other, "search": Other, "export": Other, "prune": Other}},
+		{"auditlog.queue", ApplicationLifecycle, other("drop")},
+		{"auditlog.aggregate", WebResources, other("rest")},
+		{"auditlog.checkpoint", EntityManagement, Verbs{"cosign": 3}},
+		{"auditlog.key", EntityManagement, Verbs{"rotate": 3}},
+		{"auditlog", EntityManagement, change},
+		{"authn", Authentication, logon},
+		{"authn.session", Authentication, logon},
+		{"authn.throttle", AccountChange, Verbs{"lock": 9, "unlock": 12}},
+		{"authn.throttle", Authentication, Verbs{"admit": 6}},
+		{"authn.account", AccountChange, account},
+		{"authn.password", AccountChange, account},
+		{"authn.totp", AccountChange, account},
+		{"authn.recovery", AccountChange, account},
+		{"authn.passkey", AccountChange, account},
+		{"authz", APIActivity, Verbs{"decide": 2, "check": 2, "enforce": 2, "read": 2}},
+		{"authz.policy", EntityManagement, change},
+		{"authz.role", UserAccess, Verbs{"grant": 1, "assign": 1, "revoke": 2}},
+		{"authz.grant", UserAccess, Verbs{"create": 1, "grant": 1, "revoke": 2, "expire": 2, "delete": 2}},
+		{"authz.access", UserAccess, Verbs{"grant": 1, "revoke": 2}},
+		{"authz.session", AuthorizeSession, Verbs{"elevate": 1, "assign": 1}},
+		{"authz.group", GroupManagement, Verbs{"grant": 1, "revoke": 2, "add": 3, "remove": 4, "delete": 5, "create": 6}},
+		{"crypto", APIActivity, Verbs{"seal": 1, "open": 2, "sign": 1, "verify": 2}},
+		{"crypto.key", EntityManagement, merge(change, Verbs{"unwrap": 2, "wrap": 2, "allow": 8, "deny": 9, "rewrap": 3, "import": 1})},
+		{"privacy", EntityManagement, change},
+		{"privacy.purpose", APIActivity, Verbs{"check": 2}},
+		{"privacy.consent", EntityManagement, merge(change, Verbs{"give": 1, "grant": 1, "withdraw": 4})},
+		{"privacy.erasure", EntityManagement, Verbs{"request": 1, "complete": 4, "refuse": Other, "fail": Other, "cancel": Other}},
+		{"privacy.request", EntityManagement, Verbs{"create": 1, "verify": 2, "complete": 3, "refuse": Other, "extend": 3, "close": 3}},
+		{"integrity", ComplianceFinding, merge(finding, Verbs{"scan": 1, "verify": 1, "check": 1})},
+		{"ratelimit", APIActivity, other("limit", "deny", "allow", "admit")},
+		{"ratelimit.list", EntityManagement, change},
+		{"guard", WebResources, Verbs{"route": 2, "call": Other, "probe": Other}},
+		{"health", ApplicationLifecycle, Verbs{"live": Other, "ready": Other, "check": Other, "watch": Other, "start": 3, "stop": 4, "drain": 4, "failover": 5, "fail": Other, "recover": 5}},
+		{"controls", EntityManagement, change},
+		{"controls.probe", ComplianceFinding, Verbs{"run": 1, "fail": 1, "pass": 2}},
+		{"controls.monitor", ComplianceFinding, merge(finding, other("start", "stop", "run", "gap", "pass", "fail"))},
+		{"controls.finding", ComplianceFinding, finding},
+		{"controls.detect", DetectionFinding, finding},
+		{"controls.incident", IncidentFinding, finding},
+		{"controls.vendor", APIActivity, other("egress")},
+	}
+}
+
+func merge(a, b Verbs) Verbs {
+	all := make(Verbs, len(a)+len(b))
+	for _, m := range [...]Verbs{a, b} {
+		for k, v := range m {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// check reports a row that can't be right.
+func (r Row) check() error {
+	if !controls.ValidID(r.Prefix + ".x") {
+		return fmt.Errorf("ocsf: prefix %q: want lower-case words joined by dots", r.Prefix)
+	}
+	if _, ok := classNames[r.Class]; !ok || len(r.Verbs) == 0 {
+		return fmt.Errorf("ocsf: prefix %q: want a class of this package and verbs", r.Prefix)
+	}
+	for verb, id := range r.Verbs {
+		if verb == "" || id != Other && (id < 1 || id > maxActivity[r.Class]) {
+			return fmt.Errorf("ocsf: prefix %q: activity %d of verb %q is not one of class %d", r.Prefix, id, verb, r.Class)
+		}
+	}
+	return nil
+}
+
+// covers reports how many bytes of the action the row's prefix covers.
+func (r Row) covers(action, verb string) int {
+	if _, ok := r.Verbs[verb]; !ok || !strings.HasPrefix(action, r.Prefix+".") {
+		return 0
+	}
+	return len(r.Prefix)
+}
+
+var classNames = map[Class]string{
+	ComplianceFinding: "Compliance Finding", DetectionFinding: "Detection Finding", IncidentFinding: "Incident Finding",
+	AccountChange: "Account Change", Authentication: "Authentication", AuthorizeSession: "Authorize Session",
+	EntityManagement: "Entity Management", UserAccess: "User Access Management", GroupManagement: "Group Management",
+	WebResources: "Web Resources Activity", ApplicationLifecycle: "Application Lifecycle", APIActivity: "API Activity",
+}
+
+var categoryNames = map[Class]string{2: "Findings", 3: "Identity & Access Management", 6: "Application Activity"}
+
+// maxActivity is the largest activity_id of each class besides Other.
+var maxActivity = map[Class]int{
+	ComplianceFinding: 3, DetectionFinding: 3, IncidentFinding: 3, AccountChange: 12, Authentication: 7,
+	AuthorizeSession: 2, EntityManagement: 13, UserAccess: 2, GroupManagement: 8, WebResources: 8,
+	ApplicationLifecycle: 8, APIActivity: 4,
+}
