@@ -200,25 +200,38 @@ func wrapBinding(r *Record) Binding {
 	}
 }
 
-// kekAEAD lets Tink write and read encrypted keysets with a KEK.
+// kekAEAD lets Tink write and read encrypted keysets with a KEK. It keeps the
+// KEK's error, of which Tink passes on the text only.
 type kekAEAD struct {
 	kek KEK
 	b   Binding
+	err error
 }
 
-func (k kekAEAD) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
-	return k.kek.Wrap(ctx, plain, k.b)
+func (k *kekAEAD) EncryptWithContext(ctx context.Context, plain, _ []byte) (out []byte, err error) {
+	out, k.err = k.kek.Wrap(ctx, plain, k.b)
+	return out, k.err
 }
 
-func (k kekAEAD) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
-	return k.kek.Unwrap(ctx, wrapped, k.b)
+func (k *kekAEAD) DecryptWithContext(ctx context.Context, wrapped, _ []byte) (out []byte, err error) {
+	out, k.err = k.kek.Unwrap(ctx, wrapped, k.b)
+	return out, k.err
+}
+
+// cause is the KEK's error if it had one, else Tink's.
+func (k *kekAEAD) cause(err error) error {
+	if k.err != nil {
+		return k.err
+	}
+	return err
 }
 
 // wrap fills in the record's KEK and Wrapped.
 func wrap(ctx context.Context, kek KEK, h *keyset.Handle, r *Record) error {
 	var buf bytes.Buffer
-	if err := h.WriteWithContext(ctx, keyset.NewBinaryWriter(&buf), kekAEAD{kek, wrapBinding(r)}, nil); err != nil {
-		return fmt.Errorf("%w: wrap: %w", ErrKeyUnavailable, err)
+	k := &kekAEAD{kek: kek, b: wrapBinding(r)}
+	if err := h.WriteWithContext(ctx, keyset.NewBinaryWriter(&buf), k, nil); err != nil {
+		return fmt.Errorf("%w: wrap: %w", ErrKeyUnavailable, k.cause(err))
 	}
 	r.KEK, r.Wrapped = kek.ID(), buf.Bytes()
 	return nil
@@ -227,9 +240,10 @@ func wrap(ctx context.Context, kek KEK, h *keyset.Handle, r *Record) error {
 // unwrap returns the keyset and its one key. The store is not trusted: a key
 // that does not have the id it is filed under is refused.
 func unwrap(ctx context.Context, kek KEK, r *Record) (*keyset.Handle, *material, error) {
-	h, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(r.Wrapped)), kekAEAD{kek, wrapBinding(r)}, nil)
+	k := &kekAEAD{kek: kek, b: wrapBinding(r)}
+	h, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(r.Wrapped)), k, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: unwrap: %w", ErrKeyUnavailable, err)
+		return nil, nil, fmt.Errorf("%w: unwrap: %w", ErrKeyUnavailable, k.cause(err))
 	}
 	raw, err := keyBytes(r.Algorithm, h)
 	if err != nil {
