@@ -12,6 +12,8 @@ import (
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/controls"
+	"github.com/surety-go/surety/controls/catalogue"
+	"github.com/surety-go/surety/controls/detect/sigma"
 	"github.com/surety-go/surety/controls/findings"
 )
 
@@ -54,6 +56,8 @@ type Options struct {
 	// MaxGroups bounds the groups remembered per rule; 0 means 10,000, at
 	// most 1,000,000.
 	MaxGroups int
+	// Sigma are further rules in the language of Sigma; nil means none.
+	Sigma *sigma.Set
 	// Tenant gets the findings of events without a tenant; empty means
 	// "system".
 	Tenant string
@@ -121,6 +125,13 @@ func New(next auditlog.Recorder, rules []Rule, opts Options) (*Detector, error) 
 		}
 		d.groups[i].windows = map[string]*window{}
 	}
+	if opts.Sigma != nil {
+		for _, r := range opts.Sigma.Rules() {
+			if r.Action != "" && opts.Actions[r.Action] == nil {
+				return nil, fmt.Errorf("detect: Sigma rule %q names the action %q, which Options.Actions lacks", clip(r.Key(), 64), clip(r.Action, 64))
+			}
+		}
+	}
 	return d, nil
 }
 
@@ -165,7 +176,31 @@ func (d *Detector) evaluate(ev *auditlog.Event, at time.Time) (alerts []Alert) {
 		}
 		d.mu.Unlock()
 	}
+	if d.opts.Sigma != nil {
+		for _, m := range d.opts.Sigma.Evaluate(ev, at) {
+			alerts = append(alerts, sigmaAlert(&m, ev))
+			d.mu.Lock()
+			d.alerts++
+			d.mu.Unlock()
+		}
+	}
 	return alerts
+}
+
+// sigmaAlert makes a match of a Sigma rule an alert like others.
+func sigmaAlert(m *sigma.Match, ev *auditlog.Event) Alert {
+	a := Alert{Tenant: m.Tenant, Group: map[string]string{}, Count: m.Count, First: m.First, Last: m.Last, Event: *ev}
+	maps.Copy(a.Group, m.Group)
+	if _, ok := a.Group["tenant"]; !ok && m.Tenant != "" {
+		a.Group["tenant"] = m.Tenant
+	}
+	severity := findings.Low // of informational, too
+	_ = severity.UnmarshalText([]byte(m.Rule.Level))
+	a.Rule = Rule{
+		ID: "sigma." + clip(m.Rule.Key(), 100), Title: clip(m.Rule.Title, 200), Severity: severity, Control: m.Rule.Control, Action: m.Rule.Action,
+		Group: slices.Sorted(maps.Keys(a.Group)), Count: m.Count, Window: catalogue.Period(m.Last.Sub(m.First)),
+	}
+	return a
 }
 
 // groupKey joins the group's values unambiguously, or reports that the event
@@ -252,6 +287,15 @@ func alertEvent(a Alert, failed error) auditlog.Event {
 	return ev
 }
 
+// ruleCount counts rules of both kinds.
+func (d *Detector) ruleCount() int {
+	n := len(d.rules)
+	if d.opts.Sigma != nil {
+		n += len(d.opts.Sigma.Rules())
+	}
+	return n
+}
+
 // Controls lists controls.detect. Its probe sends the events that would fire
 // each rule through the same evaluation, in windows of its own, and fails if a
 // rule stays silent; it fails too for a day after the last alert was not
@@ -259,7 +303,7 @@ func alertEvent(a Alert, failed error) auditlog.Event {
 func (d *Detector) Controls() []controls.Control {
 	return []controls.Control{{
 		ID:         "controls.detect",
-		Parameters: []controls.Parameter{controls.Int("rules", len(d.rules)), controls.Int("max_groups", d.opts.MaxGroups)},
+		Parameters: []controls.Parameter{controls.Int("rules", d.ruleCount()), controls.Int("max_groups", d.opts.MaxGroups)},
 		Probe:      d.probe,
 	}}
 }
@@ -276,13 +320,16 @@ func (d *Detector) probe(context.Context) controls.Result {
 	for i := range d.groups {
 		evicted += d.groups[i].evicted
 	}
+	if d.opts.Sigma != nil {
+		evicted += d.opts.Sigma.Forgotten()
+	}
 	switch {
 	case d.failed != nil && time.Since(d.since) < 24*time.Hour:
 		return controls.Failed("the last alert was not answered in full: %s", clip(d.failed.Error(), 300))
 	case evicted > 0:
 		return controls.Failed("%d groups were forgotten that could have fired: raise Options.MaxGroups", evicted)
 	}
-	return controls.Passed("each of %d rules fired on synthetic events; %d alerts so far, each answered", len(d.rules), d.alerts)
+	return controls.Passed("%d rules, of which %d fired on synthetic events; %d alerts so far, each answered", d.ruleCount(), len(d.rules), d.alerts)
 }
 
 // tryRule fires a rule in a detector of its own.

@@ -14,6 +14,7 @@ import (
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/controls/catalogue"
+	"github.com/surety-go/surety/controls/detect/sigma"
 	"github.com/surety-go/surety/controls/findings"
 )
 
@@ -408,6 +409,43 @@ func TestDefaultRulesFireInTheProbe(t *testing.T) {
 	empty := detector(t, Options{})
 	if cat.AssessStated(empty.Controls()).Err() == nil {
 		t.Error("a detector without rules is within its bounds")
+	}
+}
+
+const sigmaRules = `
+title: Failed login
+name: failed
+detection: {s: {action: authn.login, outcome: denied}, condition: s}
+---
+title: Spraying over accounts
+name: spray
+level: critical
+tags: [surety.authn.throttle, surety-action.lock]
+correlation: {type: value_count, rules: [failed], group-by: [tenant], timespan: 5m, condition: {gte: 3, field: target.account}}
+`
+
+// A Sigma rule raises findings and acts like any other.
+func TestSigma(t *testing.T) {
+	set, err := sigma.Load(map[string][]byte{"r.yaml": []byte(sigmaRules)}, sigma.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := detector(t, Options{Sigma: set})
+	for i := range 3 {
+		f.send(t, failedLogin("acme", fmt.Sprint("a-", i)))
+	}
+	if f.locks.Load() != 1 || f.r.len() != 1 || f.j.count("controls.detect.alert") != 1 {
+		t.Fatalf("%d locks, %d findings, %d alerts", f.locks.Load(), f.r.len(), f.j.count("controls.detect.alert"))
+	}
+	if rep := f.r.list[0]; rep.Control != "authn.throttle" || rep.Severity != findings.Critical || rep.Subject != "sigma.spray tenant=acme" {
+		t.Errorf("report %+v", rep)
+	}
+	c := f.Controls()[0]
+	if r := c.Run(t.Context()); r.State != controls.Pass || c.Parameters[0].Value != "2" {
+		t.Errorf("%s %s, %v", r.State, r.Observed, c.Parameters)
+	}
+	if _, err := New(f.j, nil, Options{Sigma: set}); err == nil {
+		t.Error("a Sigma rule names an action that is not there, and nobody complains")
 	}
 }
 

@@ -23,6 +23,9 @@
 // the detector's probe says that it happened. Windows live in memory, per
 // process.
 //
+// Rules in the language of Sigma, with correlations, come in by Options.Sigma;
+// see package sigma.
+//
 // # Personal data
 //
 // Groups hold what events hold: random account ids and networks, never names.

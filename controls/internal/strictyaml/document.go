@@ -48,25 +48,45 @@ type Document struct {
 	lines map[string]int // field path → line, filled by Decode
 }
 
-// Parse reads one file. The name stands in messages.
+// Parse reads a file of one document. The name stands in messages.
 func Parse(name string, data []byte) (*Document, error) {
-	d := &Document{name: name, lines: map[string]int{}}
+	list, err := ParseAll(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > 1 {
+		return nil, list[0].fail(list[1].root.Line, "", "one document is wanted, here begins a second")
+	}
+	return list[0], nil
+}
+
+// ParseAll reads a file of one or more documents.
+func ParseAll(name string, data []byte) ([]*Document, error) {
+	d := &Document{name: name}
 	if len(data) > MaxBytes {
 		return nil, d.fail(0, "", "a file of at most %d bytes is wanted, this one has %d", MaxBytes, len(data))
 	}
 	if !utf8.Valid(data) {
 		return nil, d.fail(0, "", "UTF-8 text is wanted")
 	}
-	root, err := d.single(data)
+	roots, err := d.roots(data)
 	if err != nil {
 		return nil, err
 	}
+	var list []*Document
 	nodes := 0
-	if err := d.check(root, "", 0, &nodes); err != nil {
-		return nil, err
+	for _, root := range roots {
+		if err := d.check(root, "", 0, &nodes); err != nil {
+			return nil, err
+		}
+		list = append(list, &Document{name: name, root: root, lines: map[string]int{}})
 	}
-	d.root = root
-	return d, nil
+	return list, nil
+}
+
+// At is an error about a node of [Document.Root].
+func (d *Document) At(n *yaml.Node, field, format string, args ...any) error {
+	return d.fail(n.Line, field, format, args...)
 }
 
 // Root returns the top node, for callers with a grammar of their own. It
@@ -92,26 +112,25 @@ func (d *Document) fail(line int, field, format string, args ...any) error {
 	return &Error{File: d.name, Line: line, Field: field, Want: fmt.Sprintf(format, args...)}
 }
 
-// single decodes the one document of the file.
-func (d *Document) single(data []byte) (*yaml.Node, error) {
+// roots decodes the documents of the file.
+func (d *Document) roots(data []byte) ([]*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
+	var roots []*yaml.Node
+	for {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		switch {
+		case errors.Is(err, io.EOF) && len(roots) == 0:
 			return nil, d.fail(0, "", "the file is empty")
+		case errors.Is(err, io.EOF):
+			return roots, nil
+		case err != nil:
+			return nil, d.syntax(err)
+		case doc.Kind != yaml.DocumentNode || len(doc.Content) != 1:
+			return nil, d.fail(doc.Line, "", "a document is empty")
 		}
-		return nil, d.syntax(err)
+		roots = append(roots, doc.Content[0])
 	}
-	switch err := dec.Decode(&more); {
-	case err == nil:
-		return nil, d.fail(more.Line, "", "one document is wanted, here begins a second")
-	case !errors.Is(err, io.EOF):
-		return nil, d.syntax(err)
-	}
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, d.fail(0, "", "the file is empty")
-	}
-	return doc.Content[0], nil
 }
 
 var lineOf = regexp.MustCompile(`^yaml: line (\d+): `)

@@ -80,7 +80,7 @@ func TestMistakesNameFileLineFieldAndWhatIsWanted(t *testing.T) {
 		{"comment only", "# nothing\n", "x.yaml: the file is empty"},
 		{"not YAML", "entries: [\n", "x.yaml:1: not YAML"},
 		{"tab indentation", "entries:\n\t- id: a\n", "x.yaml:2: not YAML"},
-		{"second document", "entries: [{id: a}]\n---\nentries: []\n", "x.yaml:2: one document is wanted"},
+		{"second document", "entries: [{id: a}]\n---\nentries: []\n", "x.yaml:3: one document is wanted"},
 		{"anchor", "entries: &a [{id: a}]\n", "x.yaml:1: entries: anchors and aliases"},
 		{"alias", "entries: [{id: a}]\nagain: *a\n", "not YAML: unknown anchor"},
 		{"merge key", "entries:\n  - id: a\n    <<: {count: 1}\n", "x.yaml:3: entries[0]: a key of plain text is wanted"},
@@ -168,6 +168,21 @@ func TestErrorfFindsTheNearestLine(t *testing.T) {
 	} {
 		if got := d.Errorf(field, "bad %d", 1).Error(); !strings.HasPrefix(got, want) {
 			t.Errorf("Errorf(%s) = %s, want %s…", field, got, want)
+		}
+	}
+}
+
+func TestParseAll(t *testing.T) {
+	list, err := ParseAll("x.yaml", []byte("a: 1\n---\nb: 2\n"))
+	if err != nil || len(list) != 2 || list[1].Root().Content[0].Value != "b" {
+		t.Fatalf("%d documents, %v", len(list), err)
+	}
+	if got := list[1].At(list[1].Root(), "b", "x").Error(); got != "x.yaml:3: b: x" {
+		t.Errorf("an error in the second document is %q", got)
+	}
+	for _, text := range []string{"a: 1\n---\nb: *x\n", "a: 1\n---\n- {c: 1, c: 2}\n", ""} {
+		if _, err := ParseAll("x.yaml", []byte(text)); err == nil {
+			t.Errorf("%q was read", text)
 		}
 	}
 }
