@@ -2,9 +2,9 @@
 // for good.
 //
 //	guesses, err := throttle.New(store, log, throttle.Options{})
-//	attempt, err := guesses.Begin(ctx, tenant, account, client) // *throttle.LockedError when it must wait
-//	… verify …
-//	err = attempt.Succeed(ctx) // or nothing: an attempt that never succeeds has failed
+//	err = guesses.Begin(ctx, tenant, account, client) // *throttle.LockedError when it must wait
+//	… verify all factors …
+//	err = guesses.Succeed(ctx, tenant, account)       // or nothing: what never succeeds has failed
 //
 // An attempt counts as failed from its beginning, so that a thousand guesses
 // sent at once are a thousand failures and not one. After a few free failures

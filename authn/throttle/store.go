@@ -15,6 +15,7 @@ type State struct {
 	Until    time.Time // no attempt before
 	Reason   string    // of a lock by Lock
 	Disabled bool      // until Unlock
+	Keep     bool      // not to be forgotten
 }
 
 // A Store keeps states. authn/authnsql and authn/session/sessionredis have
@@ -25,8 +26,8 @@ type Store interface {
 	// Swap stores next with Rev = rev+1 if the stored Rev is rev, atomically,
 	// and reports whether it did.
 	Swap(ctx context.Context, tenant, key string, rev int64, next State) (bool, error)
-	// Purge forgets what was last changed before t and is neither locked nor
-	// disabled after it, and returns the number forgotten.
+	// Purge forgets the states with Last and Until before t that are neither
+	// Disabled nor to Keep, and returns their number.
 	Purge(ctx context.Context, tenant string, t time.Time) (int, error)
 }
 
@@ -87,5 +88,5 @@ func (s *Memory) Purge(_ context.Context, tenant string, t time.Time) (int, erro
 }
 
 func (s State) forgettable(t time.Time) bool {
-	return s.Last.Before(t) && s.Until.Before(t) && !s.Disabled
+	return s.Last.Before(t) && s.Until.Before(t) && !s.Disabled && !s.Keep
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
@@ -98,26 +99,24 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// An Attempt is one guess, counted as failed until it succeeds.
-type Attempt struct {
-	t               *Throttle
-	tenant, account string
-}
+// Unknown begins the ids that stand for accounts that do not exist. Their
+// states may be forgotten; an account's failures may not.
+const Unknown = "?"
 
 // Begin counts an attempt on an account by a client, before the secret is
 // looked at. It returns a *LockedError when the attempt must not be made, and
 // another error, which denies as well, when that can't be known. The zero
 // client, of a connection without an address, is not counted.
-func (t *Throttle) Begin(ctx context.Context, tenant, account string, client netip.Addr) (*Attempt, error) {
+func (t *Throttle) Begin(ctx context.Context, tenant, account string, client netip.Addr) error {
 	if client.IsValid() {
 		if err := t.take(ctx, tenant, clientKey(client), t.o.ClientFree, "client"); err != nil {
-			return nil, t.refused(ctx, tenant, account, err)
+			return t.refused(ctx, tenant, account, err)
 		}
 	}
 	if err := t.take(ctx, tenant, accountKey(account), t.o.Free, "account"); err != nil {
-		return nil, t.refused(ctx, tenant, account, err)
+		return t.refused(ctx, tenant, account, err)
 	}
-	return &Attempt{t, tenant, account}, nil
+	return nil
 }
 
 func accountKey(id string) string { return "account:" + id }
@@ -154,6 +153,7 @@ func (t *Throttle) take(ctx context.Context, tenant, key string, free int, reaso
 			s.Until = now.Add(t.wait(over))
 		}
 		s.Disabled = reason == "account" && s.Failures >= t.o.Disable
+		s.Keep = reason == "account" && !strings.HasPrefix(key, accountKey(Unknown))
 		return nil
 	})
 }
@@ -209,14 +209,16 @@ func (t *Throttle) refused(ctx context.Context, tenant, account string, cause er
 	return cause
 }
 
-// Succeed ends the account's row of failures.
-func (a *Attempt) Succeed(ctx context.Context) error {
-	return a.t.change(ctx, a.tenant, accountKey(a.account), func(s *State) error {
+// Succeed ends the account's row of failures. Call it when all factors were
+// proven and not before: otherwise whoever knows the password could guess
+// codes for ever.
+func (t *Throttle) Succeed(ctx context.Context, tenant, account string) error {
+	return t.change(ctx, tenant, accountKey(account), func(s *State) error {
 		// A lock that was set meanwhile stays.
 		if s.Reason == "" {
 			s.Until = time.Time{}
 		}
-		s.Failures, s.Disabled, s.Last = 0, false, a.t.now()
+		s.Failures, s.Disabled, s.Keep, s.Last = 0, false, false, t.now()
 		return nil
 	})
 }
