@@ -92,6 +92,9 @@ func redisSpec(settings []string) (Spec, string) {
 		},
 		Args: func(site Site) []string { return []string{site.Path("redis.conf")} },
 		Ready: func(ctx context.Context, site Site) error {
+			if err := dial(ctx, site.Addr); err != nil {
+				return err // the client would write it to the terminal
+			}
 			c := redis.NewClient(redisOptions(site.Addr, password, 0))
 			defer c.Close()
 			return c.Ping(ctx).Err()
