@@ -53,34 +53,40 @@ func (t *Tracker) probe(ctx context.Context) controls.Result {
 // tryShortCuts drives a copy of the tracker over an empty store.
 func (t *Tracker) tryShortCuts(ctx context.Context) error {
 	discard := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
-	owners := func(string) string { return "probe owner" }
-	trial := &Tracker{store: NewMemory(), rec: discard, owners: owners, opts: t.opts, now: t.now}
+	trial := &Tracker{store: NewMemory(), rec: discard, owners: func(string) string { return "probe owner" }, opts: t.opts, now: t.now}
 	const tenant = "probe"
 	f, err := trial.Raise(ctx, tenant, Report{Control: "controls.findings", Severity: Low, Summary: "synthetic"})
 	if err != nil {
 		return fmt.Errorf("a synthetic finding could not be raised: %w", err)
 	}
-	if _, err := trial.Close(ctx, tenant, f.ID, "none"); !errors.Is(err, ErrTransition) {
-		return fmt.Errorf("an open finding was closed without a test (%v)", err)
-	}
-	accept := Acceptance{Approver: "probe owner", Reason: "synthetic", Until: t.now().Add(time.Hour)}
-	if _, err := trial.Accept(ctx, tenant, f.ID, accept); !errors.Is(err, ErrDuties) {
-		return fmt.Errorf("an owner accepted the own risk (%v)", err)
-	}
-	if _, err := trial.Acknowledge(ctx, tenant, f.ID, ""); err != nil {
-		return fmt.Errorf("a finding could not be acknowledged: %w", err)
-	}
-	if _, err := trial.Remediate(ctx, tenant, f.ID, "synthetic"); err != nil {
-		return fmt.Errorf("a finding could not be remediated: %w", err)
-	}
 	other := auditlog.WithActor(ctx, auditlog.Actor{ID: "probe-verifier", Tenant: tenant, Kind: auditlog.Probe})
-	if _, err := trial.Verify(ctx, tenant, f.ID, always(true)); !errors.Is(err, ErrDuties) {
-		return fmt.Errorf("who remedied verified as well (%v)", err)
-	}
-	if _, err := trial.Verify(other, tenant, f.ID, always(false)); !errors.Is(err, ErrNotVerified) {
-		return fmt.Errorf("a finding was verified while its control fails (%v)", err)
+	accept := Acceptance{Approver: "probe owner", Reason: "synthetic", Until: t.now().Add(time.Hour)}
+	for _, step := range []struct {
+		what string
+		take func() (Finding, error)
+		want error
+	}{
+		{"closing an open finding", func() (Finding, error) { return trial.Close(ctx, tenant, f.ID, "none") }, ErrTransition},
+		{"accepting a risk as its owner", func() (Finding, error) { return trial.Accept(ctx, tenant, f.ID, accept) }, ErrDuties},
+		{"acknowledging", func() (Finding, error) { return trial.Acknowledge(ctx, tenant, f.ID, "") }, nil},
+		{"remediating", func() (Finding, error) { return trial.Remediate(ctx, tenant, f.ID, "synthetic") }, nil},
+		{"verifying one's own remedy", func() (Finding, error) { return trial.Verify(ctx, tenant, f.ID, always(true)) }, ErrDuties},
+		{"verifying while the control fails", func() (Finding, error) { return trial.Verify(other, tenant, f.ID, always(false)) }, ErrNotVerified},
+	} {
+		if _, err := step.take(); !errors.Is(err, step.want) {
+			return fmt.Errorf("%s gave %w, want %w", step.what, orNone(err), orNone(step.want))
+		}
 	}
 	return nil
+}
+
+var errNone = errors.New("no error")
+
+func orNone(err error) error {
+	if err == nil {
+		return errNone
+	}
+	return err
 }
 
 type always bool

@@ -395,9 +395,11 @@ type brokenStore struct{ Store }
 func (brokenStore) Append(context.Context, string, Entry) (Entry, error) {
 	return Entry{}, errors.New("no room")
 }
+
 func (brokenStore) Last(context.Context, string) ([]Entry, error) {
 	return nil, errors.New("no answer")
 }
+
 func (brokenStore) Range(context.Context, string, time.Time, time.Time, func(Entry) bool) error {
 	return errors.New("no answer")
 }

@@ -28,7 +28,10 @@ func sample(t *testing.T) *evidence.Content {
 		System: "records", Demo: true, From: day, To: day.Add(time.Hour), Created: day.Add(time.Hour), Catalogue: cat,
 		Controls: []controls.Control{
 			{ID: "authz.policy", Parameters: []controls.Parameter{controls.Duration("ttl", time.Second)}},
-			{ID: "authn.login", Instance: "a b"}, {ID: "health.drill"}, {ID: "privacy.dsr"}, {ID: "own.unknown"},
+			{ID: "authn.login", Instance: "a b"},
+			{ID: "health.drill"},
+			{ID: "privacy.dsr"},
+			{ID: "own.unknown"},
 		},
 		History: monitor.History{Entries: []monitor.Entry{
 			{Seq: 1, Kind: monitor.Probed, At: day, Control: "authz.policy", ID: "authz.policy", State: controls.Fail, Observed: "first"},

@@ -178,8 +178,21 @@ func TestContrast(t *testing.T) {
 			}
 		}
 		for _, pair := range [][2]string{
-			{"ink", "paper"}, {"ink", "card"}, {"soft", "paper"}, {"soft", "card"}, {"accent", "card"}, {"accent", "paper"}, {"brand-ink", "brand"},
-			{"good", "good-bg"}, {"warn", "warn-bg"}, {"bad", "bad-bg"}, {"calm", "calm-bg"}, {"good", "card"}, {"warn", "card"}, {"bad", "card"}, {"calm", "card"},
+			{"ink", "paper"},
+			{"ink", "card"},
+			{"soft", "paper"},
+			{"soft", "card"},
+			{"accent", "card"},
+			{"accent", "paper"},
+			{"brand-ink", "brand"},
+			{"good", "good-bg"},
+			{"warn", "warn-bg"},
+			{"bad", "bad-bg"},
+			{"calm", "calm-bg"},
+			{"good", "card"},
+			{"warn", "card"},
+			{"bad", "card"},
+			{"calm", "card"},
 		} {
 			a, b := colours[pair[0]], colours[pair[1]]
 			if ratio := (math.Max(a, b) + 0.05) / (math.Min(a, b) + 0.05); ratio < 4.5 {

@@ -185,7 +185,8 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 // required field is not called missing as well.
 func (d *decoder) reported(path string) bool {
 	for _, err := range d.errs {
-		if e := err.(*Error); e.Field == path {
+		var e *Error
+		if errors.As(err, &e) && e.Field == path {
 			return true
 		}
 	}
