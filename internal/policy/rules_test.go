@@ -30,8 +30,9 @@ type rule struct {
 }
 
 // rules has a line for every family, and one for each package below it that
-// reaches more, or must reach less. The longest path that fits a package
-// counts. It is about the packages of the root module; other modules list
+// needs more itself, or must reach less. The longest path that fits a package
+// counts. What a package reaches through others of its family, below the
+// root, needs no line. It is about the packages of the root module; other modules list
 // theirs in their go.mod.
 var rules = []rule{
 	{"internal", nil},
@@ -42,6 +43,7 @@ var rules = []rule{
 	{"guard", spine},
 	{"authn", spine},
 	{"authn/password", slices.Concat(spine, xcrypto, xtext)},    // argon2, Unicode normalisation
+	{"authn/login", slices.Concat(spine, xtext)},                // names of accounts, normalised
 	{"authn/totp", slices.Concat(spine, []string{"rsc.io/qr"})}, // the picture of an enrolment
 
 	{"authz", spine},

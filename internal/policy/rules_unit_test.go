@@ -86,6 +86,23 @@ func TestMayTestImport(t *testing.T) {
 	}
 }
 
+// Putting parts of a family together is no new dependency; a root that did so
+// would bring it to everyone.
+func TestModulesOfParts(t *testing.T) {
+	all := decode(t, []byte(`
+{"ImportPath":"`+module+`/authn","Imports":["`+module+`/authn/totp"]}
+{"ImportPath":"`+module+`/authn/totp"}
+{"ImportPath":"`+module+`/authn/whole","Imports":["fmt","`+module+`/authn/middle"]}
+{"ImportPath":"`+module+`/authn/middle","Imports":["`+module+`/authn/totp"]}
+{"ImportPath":"`+module+`/privacy/x","Imports":["`+module+`/authn/totp"]}
+`))
+	for name, want := range map[string]bool{"authn/totp": true, "authn/whole": true, "authn": false, "privacy/x": false} {
+		if got := slices.Contains(allowedModules(all, name), "rsc.io/qr"); got != want {
+			t.Errorf("%s may reach what authn/totp may: %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestLongestRuleCounts(t *testing.T) {
 	for name, want := range map[string]string{
 		"controls": "controls", "controls/catalogue": "controls", "controls/classify": "controls/classify",
