@@ -14,14 +14,14 @@ type entry struct {
 	left    atomic.Int64 // uses before the key is unwrapped again
 	bytes   atomic.Int64 // bytes, likewise
 	seals   atomic.Int64 // uses reserved with the store
-	stands  flag         // the store said lately that the key is not destroyed
-	current flag         // the store said lately that it is the scope's latest
-	alive   flag         // within MaxAge
+	stands  timedFlag    // the store said lately that the key is not destroyed
+	current timedFlag    // the store said lately that it is the scope's latest
+	alive   timedFlag    // within MaxAge
 	touched atomic.Bool  // used since eviction last looked
 }
 
-// flag is true until a timer ends it.
-type flag struct {
+// timedFlag is true until a timer ends it.
+type timedFlag struct {
 	on    atomic.Bool
 	mu    sync.Mutex
 	until time.Time
@@ -31,7 +31,7 @@ type flag struct {
 // set raises the flag for d counted from start. The count begins before the
 // question that justifies the flag was asked, so that an answer which took
 // long is not believed for longer.
-func (f *flag) set(start time.Time, d time.Duration) {
+func (f *timedFlag) set(start time.Time, d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	rest := time.Until(start.Add(d))
@@ -48,7 +48,7 @@ func (f *flag) set(start time.Time, d time.Duration) {
 }
 
 // expire lowers the flag, unless it was raised again while the timer fired.
-func (f *flag) expire() {
+func (f *timedFlag) expire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if rest := time.Until(f.until); rest > 0 {
@@ -58,7 +58,7 @@ func (f *flag) expire() {
 	f.on.Store(false)
 }
 
-func (f *flag) stop() {
+func (f *timedFlag) stop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.on.Store(false)

@@ -82,7 +82,7 @@ func (k *Keeper) Rotate(ctx context.Context, s Scope) error {
 }
 
 // lower ends a flag now; it may be raised again.
-func (f *flag) lower() {
+func (f *timedFlag) lower() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.until = time.Now()
