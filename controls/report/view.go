@@ -298,9 +298,16 @@ func (v *view) summary() {
 	v.Sound = good == len(v.Controls) && len(v.Gaps) == 0 && open == 0 && len(v.Problems) == 0
 	v.Verdict = "Every mounted control stood at its last probe, no gap in monitoring, no finding open."
 	if !v.Sound {
-		v.Verdict = fmt.Sprintf("%d controls do not stand, %d gaps, %d findings open, %d deviations from the catalogue.",
-			len(v.Controls)-good, len(v.Gaps), open, len(v.Problems))
+		v.Verdict = fmt.Sprintf("Not as promised: %s not standing, %s, %s, %s of the catalogue.", count(len(v.Controls)-good, "control"),
+			count(len(v.Gaps), "gap"), count(open, "open finding"), count(len(v.Problems), "broken bound"))
 	}
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func tone(good, bad bool) string {
