@@ -168,17 +168,16 @@ p, alice, /img/*, *
 p, alice, /v1.0/x, GET
 `)
 	for r, want := range map[authz.Request]bool{
-		ask("alice", "", "/files/7", "GET"):          true,
-		ask("alice", "", "/files/7", "PUT"):          false,
-		ask("alice", "", "/files/7/secret", "GET"):   false,
-		ask("alice", "", "/files/", "GET"):           false,
-		ask("alice", "", "/img/a/b.png", "DELETE"):   true,
-		ask("alice", "", "/img", "GET"):              false,
-		ask("alice", "", "x/files/7", "GET"):         false, // unanchored in peers
-		ask("alice", "", "/v1.0/x", "GET"):           true,
-		ask("alice", "", "/v1x0/x", "GET"):           false, // a dot is a dot
-		ask("alice", "", "/files/7\n/secret", "GET"): true,  // a segment is anything but a slash…
-		ask("bob", "", "/files/7", "GET"):            false,
+		ask("alice", "", "/files/7", "GET"):        true,
+		ask("alice", "", "/files/7", "PUT"):        false,
+		ask("alice", "", "/files/7/secret", "GET"): false,
+		ask("alice", "", "/files/", "GET"):         false,
+		ask("alice", "", "/img/a/b.png", "DELETE"): true,
+		ask("alice", "", "/img", "GET"):            false,
+		ask("alice", "", "x/files/7", "GET"):       false, // unanchored in peers
+		ask("alice", "", "/v1.0/x", "GET"):         true,
+		ask("alice", "", "/v1x0/x", "GET"):         false, // a dot is a dot
+		ask("bob", "", "/files/7", "GET"):          false,
 	} {
 		if d := e.Decide(r); d.Allowed != want {
 			t.Errorf("%+v: %+v, want %t", r, d, want)
