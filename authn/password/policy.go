@@ -51,7 +51,9 @@ type Policy struct {
 // MaxPolicyLength is the longest password a Policy accepts, in code points.
 const MaxPolicyLength = 256
 
-func (p *Policy) least(alone bool) int {
+// Least is the least length of a password in code points, as the only factor or
+// as one of two.
+func (p *Policy) Least(alone bool) int {
 	if alone {
 		return max(15, p.MinLengthAlone)
 	}
@@ -66,7 +68,7 @@ func (p *Policy) Check(ctx context.Context, password string, alone bool, words .
 		return refuse("form", "The password is empty, too long or not text.")
 	}
 	n := utf8.RuneCountInString(text)
-	switch least := p.least(alone); {
+	switch least := p.Least(alone); {
 	case n < least:
 		return refuse("short", fmt.Sprintf("The password is too short: use at least %d characters.", least))
 	case n > MaxPolicyLength:

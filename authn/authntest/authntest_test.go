@@ -1,0 +1,20 @@
+package authntest_test
+
+import (
+	"testing"
+
+	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/session"
+	"github.com/surety-go/surety/authn/throttle"
+	"github.com/surety-go/surety/authn/totp"
+)
+
+func TestMemoryStoresConform(t *testing.T) {
+	t.Run("sessions", func(t *testing.T) {
+		authntest.TestSessions(t, func(*testing.T) session.Store { return &session.Memory{} })
+	})
+	t.Run("totp", func(t *testing.T) { authntest.TestTOTP(t, func(*testing.T) totp.Store { return &totp.Memory{} }) })
+	t.Run("throttle", func(t *testing.T) {
+		authntest.TestThrottle(t, func(*testing.T) throttle.Store { return &throttle.Memory{} })
+	})
+}
