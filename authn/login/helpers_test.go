@@ -75,7 +75,8 @@ type world struct {
 	rec      *auditlogtest.Recorder
 	accounts *accounts
 	hasher   *password.Hasher
-	seed     []byte
+	sessions *session.Manager
+	guesses  *throttle.Throttle
 }
 
 func newWorld(t testing.TB, o login.Options) *world {
@@ -94,8 +95,10 @@ func newWorld(t testing.TB, o login.Options) *world {
 	must()
 	sessions, err := session.New(&session.Memory{}, bytes.Repeat([]byte{1}, 32), w.rec, session.Options{InsecureCookies: o.InsecureCookies})
 	must()
+	w.sessions = sessions
 	guesses, err := throttle.New(&throttle.Memory{}, w.rec, throttle.Options{})
 	must()
+	w.guesses = guesses
 	w.Flow, err = login.New(login.Parts{w.accounts, w.hasher, codes, sessions, guesses, bytes.Repeat([]byte{2}, 32), w.rec}, o)
 	must()
 	hash, err := w.hasher.Hash(t.Context(), initial)
