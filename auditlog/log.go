@@ -23,6 +23,7 @@ type Log struct {
 	eng    *engine.Engine
 	agg    aggregator
 	anchor anchor
+	index  index
 	seq    atomic.Uint64 // asynchronous events of this run
 	drops  drops
 	opened time.Time // with a monotonic reading
@@ -81,6 +82,7 @@ func Open(dir string, signer note.Signer, opts Options) (*Log, error) {
 	l := &Log{dir: dir, opts: opts, eng: eng, opened: time.Now()}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	l.agg.max = opts.AggregateKinds
+	l.index.name = filepath.Join(dir, "index")
 	if err := l.recordOpening(); err != nil {
 		l.end()
 		return nil, errors.Join(err, eng.Close())
@@ -252,7 +254,7 @@ func (l *Log) Close() error {
 		l.end()
 		l.tasks.Wait()
 		l.reportDrops()
-		l.err = errors.Join(l.flushAggregates(), l.own(context.Background(), "auditlog.log.close", Success), l.eng.Close())
+		l.err = errors.Join(l.flushAggregates(), l.own(context.Background(), "auditlog.log.close", Success), l.index.close(), l.eng.Close())
 	})
 	return l.err
 }

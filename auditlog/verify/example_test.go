@@ -11,7 +11,7 @@ import (
 func Example() {
 	policy := verify.Policy{
 		Key:       "example.org/audit+aac1f2b4+AfWNHDSBrfEZp+Ng2r8nQUVCIMvWSDuoUUS1DNGX6T6L",         // from the operator, when the log began
-		Witnesses: []string{"witness.example+0ba2bce2+BAKlNvSgHjDVXYz+YL4SPUXNdgCYHDGRVqAbzMf7t5nG"}, // from the witness
+		Witnesses: []string{"witness.example+259821e5+BMBTrpBo0fJCuuGD09pguku76hBsrvNxgLZunhO+l2Pf"}, // from the witness
 	}
 	report, err := verify.Dir(context.Background(), "evidence/log", policy, nil)
 	if err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -87,4 +88,40 @@ func (t tileFiles) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 		all[i] = b
 	}
 	return all, nil
+}
+
+// Around returns the perfect subtrees that cover the published tree of the
+// given size on either side of the range from first to next: with them, the
+// leaves of the range add up to the root.
+func (e *Engine) Around(first, next, size uint64) (left, right []merkle.Hash, err error) {
+	r, err := e.hashReader(size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if first > next || next > size {
+		return nil, nil, fmt.Errorf("auditlog: no range from %d to %d in a tree of %d", first, next, size)
+	}
+	if left, err = subtrees(r, 0, first); err != nil {
+		return nil, nil, err
+	}
+	right, err = subtrees(r, next, size)
+	return left, right, err
+}
+
+// subtrees reads the largest aligned perfect subtrees that cover a range.
+func subtrees(r tlog.HashReader, from, to uint64) ([]merkle.Hash, error) {
+	var indexes []int64
+	for from < to {
+		level := bits.Len64(to-from) - 1
+		if from > 0 {
+			level = min(level, bits.TrailingZeros64(from))
+		}
+		indexes = append(indexes, tlog.StoredHashIndex(level, int64(from>>level)))
+		from += 1 << level
+	}
+	if indexes == nil {
+		return nil, nil
+	}
+	hashes, err := r.ReadHashes(indexes)
+	return proof(hashes, err)
 }
