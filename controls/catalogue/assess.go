@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -121,8 +122,7 @@ func (c *Catalogue) Assess(components ...controls.Component) *Assessment {
 // AssessStated is [Catalogue.Assess] for controls that were listed before,
 // such as those in an evidence bundle.
 func (c *Catalogue) AssessStated(stated []controls.Control) *Assessment {
-	a := &Assessment{Controls: slices.Clone(stated)}
-	slices.SortStableFunc(a.Controls, func(x, y controls.Control) int { return strings.Compare(x.Key(), y.Key()) })
+	a := &Assessment{Controls: distinct(stated)}
 	mounted := map[string]bool{}
 	for i, s := range a.Controls {
 		mounted[s.ID] = true
@@ -130,7 +130,7 @@ func (c *Catalogue) AssessStated(stated []controls.Control) *Assessment {
 			a.Problems = append(a.Problems, Problem{s.Key(), err})
 		}
 		if i > 0 && a.Controls[i-1].Key() == s.Key() {
-			a.Problems = append(a.Problems, Problem{s.Key(), fmt.Errorf("%w: %s: two objects state the same key, give each an Instance", ErrParameter, s.Key())})
+			a.Problems = append(a.Problems, Problem{s.Key(), fmt.Errorf("%w: %s: two objects state the same key with different parameters, give each an Instance", ErrParameter, s.Key())})
 		}
 	}
 	for _, known := range c.list {
@@ -141,6 +141,24 @@ func (c *Catalogue) AssessStated(stated []controls.Control) *Assessment {
 	}
 	a.Coverage = c.coverage(a.Controls)
 	return a
+}
+
+// distinct returns the controls by key. What is stated twice alike is there
+// once: one object is often reached by several ways, such as a policy engine
+// that guards many routes.
+func distinct(stated []controls.Control) []controls.Control {
+	list := slices.Clone(stated)
+	slices.SortStableFunc(list, func(x, y controls.Control) int {
+		if c := strings.Compare(x.Key(), y.Key()); c != 0 {
+			return c
+		}
+		return slices.CompareFunc(x.Parameters, y.Parameters, func(p, q controls.Parameter) int {
+			return cmp.Or(strings.Compare(p.Name, q.Name), strings.Compare(p.Value, q.Value), strings.Compare(p.Unit, q.Unit))
+		})
+	})
+	return slices.CompactFunc(list, func(x, y controls.Control) bool {
+		return x.Key() == y.Key() && slices.Equal(x.Parameters, y.Parameters)
+	})
 }
 
 // compare says what is wrong with one stated control.

@@ -82,10 +82,10 @@ func TestMappingRespectsKinds(t *testing.T) {
 func TestAssess(t *testing.T) {
 	c, err := shipped(t).Overlay("app.yaml", []byte(`
 controls:
-  - id: authn.session
+  - id: authn.stepup
     owner: head of platform
     parameters:
-      - {name: idle_timeout, unit: s, min: 60, max: 900}
+      - {name: max_age, unit: s, min: 60, max: 900}
       - {name: store, one_of: [memory, sql]}
       - {name: extra, unit: s, max: 1, optional: true}
 omitted:
@@ -96,11 +96,11 @@ organisational:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Owner("authn.session") != "head of platform" || shipped(t).Owner("authn.session") != "head of security" {
+	if c.Owner("authn.stepup") != "head of platform" || shipped(t).Owner("authn.stepup") != "head of security" {
 		t.Error("the owner was not overlaid, or the shipped catalogue changed")
 	}
 	session := func(params ...controls.Parameter) component {
-		return component{{ID: "authn.session", Parameters: params}}
+		return component{{ID: "authn.stepup", Parameters: params}}
 	}
 	store := controls.Text("store", "sql")
 	cases := []struct {
@@ -109,18 +109,23 @@ organisational:
 		is   error
 		want string
 	}{
-		{"in bounds", session(controls.Duration("idle_timeout", 15*time.Minute), store), nil, ""},
-		{"further parameters are welcome", session(controls.Duration("idle_timeout", time.Minute), store, controls.Int("x", 1)), nil, ""},
-		{"too large", session(controls.Duration("idle_timeout", time.Hour), store), ErrParameter, "idle_timeout: 3600s, want at most 900s"},
-		{"too small", session(controls.Duration("idle_timeout", time.Second), store), ErrParameter, "idle_timeout: 1s, want at least 60s"},
-		{"not stated", session(store), ErrParameter, "idle_timeout is not stated"},
-		{"other unit", session(controls.Int("idle_timeout", 100), store), ErrParameter, `unit "", want "s"`},
-		{"no number", session(controls.Parameter{Name: "idle_timeout", Value: "NaN", Unit: "s"}, store), ErrParameter, "is no number"},
-		{"other word", session(controls.Duration("idle_timeout", time.Minute), controls.Text("store", "redis")), ErrParameter, "want one of memory, sql"},
+		{"in bounds", session(controls.Duration("max_age", 15*time.Minute), store), nil, ""},
+		{"further parameters are welcome", session(controls.Duration("max_age", time.Minute), store, controls.Int("x", 1)), nil, ""},
+		{"too large", session(controls.Duration("max_age", time.Hour), store), ErrParameter, "max_age: 3600s, want at most 900s"},
+		{"too small", session(controls.Duration("max_age", time.Second), store), ErrParameter, "max_age: 1s, want at least 60s"},
+		{"not stated", session(store), ErrParameter, "max_age is not stated"},
+		{"other unit", session(controls.Int("max_age", 100), store), ErrParameter, `unit "", want "s"`},
+		{"no number", session(controls.Parameter{Name: "max_age", Value: "NaN", Unit: "s"}, store), ErrParameter, "is no number"},
+		{"other word", session(controls.Duration("max_age", time.Minute), controls.Text("store", "redis")), ErrParameter, "want one of memory, sql"},
 		{"unknown control", component{{ID: "authn.retina"}}, ErrUnknown, "authn.retina"},
 		{"malformed control", component{{ID: "Authn"}}, ErrParameter, "ID"},
-		{"same key twice", component{{ID: "guard.routes"}, {ID: "guard.routes"}}, ErrParameter, "two objects state the same key"},
-		{"two instances", component{{ID: "guard.routes", Instance: "a"}, {ID: "guard.routes", Instance: "b"}}, nil, ""},
+		{"one object by two ways", component{{ID: "guard.public"}, {ID: "authz.sod"}, {ID: "guard.public"}}, nil, ""},
+		{
+			"two objects under one key",
+			component{{ID: "guard.public"}, {ID: "guard.public", Parameters: []controls.Parameter{controls.Int("n", 1)}}, {ID: "guard.public"}},
+			ErrParameter, "two objects state the same key with different parameters",
+		},
+		{"two instances", component{{ID: "guard.public", Instance: "a"}, {ID: "guard.public", Instance: "b"}}, nil, ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

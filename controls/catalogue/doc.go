@@ -21,7 +21,7 @@
 //	  - id: authn.session            # known: owner and bounds
 //	    owner: head of platform
 //	    parameters:
-//	      - {name: idle_timeout, unit: s, max: 900}
+//	      - {name: aal2_idle, unit: s, max: 900}
 //	  - id: payroll.four-eyes        # new
 //	    title: Payroll runs need two people
 //	    …

@@ -8,11 +8,11 @@ import (
 	"github.com/surety-go/surety/controls/catalogue"
 )
 
-type sessions struct{ idle time.Duration }
+type stepUp struct{ maxAge time.Duration }
 
-func (s sessions) Controls() []controls.Control {
+func (s stepUp) Controls() []controls.Control {
 	return []controls.Control{{
-		ID: "authn.session", Parameters: []controls.Parameter{controls.Duration("idle_timeout", s.idle)},
+		ID: "authn.stepup", Parameters: []controls.Parameter{controls.Duration("max_age", s.maxAge)},
 	}}
 }
 
@@ -25,15 +25,15 @@ func Example() {
 	}
 	cat, err = cat.Overlay("controls.yaml", []byte(`
 controls:
-  - id: authn.session
+  - id: authn.stepup
     owner: head of platform
     parameters:
-      - {name: idle_timeout, unit: s, max: 900}
+      - {name: max_age, unit: s, max: 900}
 `))
 	if err != nil {
 		panic(err)
 	}
-	assessment := cat.Assess(sessions{idle: time.Hour})
+	assessment := cat.Assess(stepUp{maxAge: time.Hour})
 	fmt.Println(assessment.Err())
 	for _, c := range assessment.Coverage {
 		if c.Level == catalogue.Enforced {
@@ -41,6 +41,7 @@ controls:
 		}
 	}
 	// Output:
-	// catalogue: parameter out of bounds: authn.session: idle_timeout: 3600s, want at most 900s
-	// CC6.1 enforced [authn.session]
+	// catalogue: parameter out of bounds: authn.stepup: max_age: 3600s, want at most 900s
+	// CC6.1 enforced [authn.stepup]
+	// CC6.3 enforced [authn.stepup]
 }

@@ -12,6 +12,7 @@ package controlstest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,19 +28,19 @@ const Timeout = 10 * time.Second
 // Pass runs the probes of all components, one after the other, and reports
 // every control that does not stand. Not-applicable stands, and is logged with
 // its reason. It reports too when nothing is there to probe, and when two
-// objects state the same key.
+// objects state the same key with different parameters.
 func Pass(t testing.TB, components ...controls.Component) {
 	t.Helper()
-	seen := map[string]bool{}
+	seen := map[string][]controls.Parameter{}
 	for _, component := range components {
 		for _, c := range component.Controls() {
 			if err := c.Validate(); err != nil {
 				t.Errorf("%v", err)
 			}
-			if seen[c.Key()] {
-				t.Errorf("%s: two objects state this control, give each an Instance", c.Key())
+			if before, ok := seen[c.Key()]; ok && !slices.Equal(before, c.Parameters) {
+				t.Errorf("%s: two objects state this control with different parameters, give each an Instance", c.Key())
 			}
-			seen[c.Key()] = true
+			seen[c.Key()] = c.Parameters
 			switch r := run(t.Context(), c); r.State {
 			case controls.Pass:
 			case controls.NotApplicable:

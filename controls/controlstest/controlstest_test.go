@@ -39,6 +39,7 @@ func (c component) Controls() []controls.Control { return c }
 func TestPass(t *testing.T) {
 	good := component{
 		{ID: "authz.policy", Probe: result(controls.Passed("refused"))},
+		{ID: "authz.policy", Probe: result(controls.Passed("reached by another way"))},
 		{ID: "authz.policy", Instance: "b", Probe: result(controls.Skipped("no roles"))},
 	}
 	r := record(t)
@@ -51,7 +52,7 @@ func TestPass(t *testing.T) {
 		{ID: "authn.login", Probe: result(controls.Errored("store down"))},
 		{ID: "authn.totp"},
 		{ID: "Broken", Probe: result(controls.Passed("x"))},
-		{ID: "authn.login", Probe: result(controls.Passed("x"))},
+		{ID: "authn.login", Parameters: []controls.Parameter{controls.Int("n", 3)}, Probe: result(controls.Passed("x"))},
 		{ID: "authn.stepup", Probe: func(context.Context) controls.Result { panic("boom") }},
 	}
 	r = record(t)
@@ -90,7 +91,7 @@ func TestProbesRunAsAMonitorWould(t *testing.T) {
 
 func TestWithin(t *testing.T) {
 	r := record(t)
-	controlstest.Within(r, nil, component{{ID: "authz.policy"}, {ID: "controls.detect", Parameters: []controls.Parameter{controls.Int("rules", 0)}}, {ID: "a.unknown"}})
+	controlstest.Within(r, nil, component{{ID: "authz.sod"}, {ID: "controls.detect", Parameters: []controls.Parameter{controls.Int("rules", 0)}}, {ID: "a.unknown"}})
 	if len(r.errors) != 2 || !r.has("controls.detect: catalogue: parameter out of bounds: controls.detect: rules: 0, want at least 1") || !r.has("unknown control: a.unknown") {
 		t.Errorf("%q", r.errors)
 	}

@@ -4,7 +4,7 @@
 //	d, err := detect.New(log, detect.DefaultRules(), detect.Options{
 //		Findings: tracker,
 //		Actions:  map[string]detect.Action{"lock": func(ctx context.Context, a detect.Alert) error {
-//			return accounts.LockUntil(ctx, a.Tenant, a.Group["target.account"], time.Now().Add(15*time.Minute))
+//			return guesses.Lock(ctx, a.Tenant, a.Group["target.account"], time.Now().Add(15*time.Minute), a.Rule.ID)
 //		}},
 //	})
 //	recorder := auditlog.Recorder(d) // hand this to everything that records

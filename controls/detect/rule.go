@@ -166,20 +166,22 @@ func LoadRules(name string, data []byte) ([]Rule, error) {
 	return f.Rules, errors.Join(errs...)
 }
 
-// DefaultRules returns rules against guessing passwords: ten failed logins on
-// one account, or fifty from one network, within fifteen minutes, both with
-// the action "lock".
+// DefaultRules returns rules against guessing: ten wrong passwords or codes on
+// one account within fifteen minutes, with the action "lock", for which the
+// alert's Group has "tenant" and "target.account"; and fifty refused steps of a
+// login from one network, which is a finding alone.
 func DefaultRules() []Rule {
-	failed := []Match{{Action: "authn.login*", Outcome: auditlog.Denied}}
+	wrong := []Match{{Action: "authn.password.verify", Outcome: auditlog.Denied}, {Action: "authn.totp.verify", Outcome: auditlog.Denied}}
+	refused := []Match{{Action: "authn.login.*", Outcome: auditlog.Denied}}
 	const window = catalogue.Period(15 * time.Minute)
 	return []Rule{
 		{
 			ID: "login.account", Title: "Many failed logins on one account", Severity: findings.High, Control: "authn.throttle",
-			Match: failed, Group: []string{"target.account"}, Count: 10, Window: window, Action: "lock",
+			Match: wrong, Group: []string{"tenant", "target.account"}, Count: 10, Window: window, Action: "lock",
 		},
 		{
 			ID: "login.network", Title: "Many failed logins from one network", Severity: findings.Medium, Control: "authn.throttle",
-			Match: failed, Group: []string{"attr.network"}, Count: 50, Window: window, Action: "lock",
+			Match: refused, Group: []string{"attr.network"}, Count: 50, Window: window,
 		},
 	}
 }

@@ -34,7 +34,7 @@ type door struct{ open atomic.Bool }
 
 func (d *door) Controls() []controls.Control {
 	return []controls.Control{{
-		ID: "authz.policy", Instance: "web", Parameters: []controls.Parameter{controls.Int("rules", 3)},
+		ID: "authz.policy", Instance: "web", Parameters: []controls.Parameter{controls.Int("rules", 3), controls.Text("default", "deny")},
 		Probe: func(context.Context) controls.Result {
 			if d.open.Load() {
 				return controls.Failed("a stranger was let in")
@@ -247,7 +247,7 @@ func TestDishonestOperator(t *testing.T) {
 			text, _ := json.Marshal(c.Catalogue)
 			bent := strings.Replace(string(text), `"max":900`, `"max":90000`, 1)
 			c.Catalogue, _ = catalogue.Parse("bent", []byte(bent))
-		}, "catalogue", "heartbeat"},
+		}, "catalogue", "an overlay may tighten bounds"},
 		{"a control is dropped from the yardstick", func(c *Content) {
 			text, _ := json.Marshal(c.Catalogue)
 			bent := strings.Replace(string(text), `"id":"authn.login"`, `"id":"authn.logon"`, 1)

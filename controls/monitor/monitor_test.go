@@ -489,6 +489,20 @@ type explosive struct{}
 
 func (explosive) Controls() []controls.Control { panic("boom") }
 
+// Two objects under one key are both probed: the failing one must not hide
+// behind the other.
+func TestSameKeyTwice(t *testing.T) {
+	for _, failing := range []int{0, 1, 2} {
+		list := []controls.Control{passing("a.b"), passing("a.b"), passing("a.b")}
+		list[failing].Probe = func(context.Context) controls.Result { return controls.Failed("let in") }
+		m, _ := New(cat(t, ""), &journal{}, Options{}, &switchboard{list: list})
+		entries, err := m.RunAll(t.Context())
+		if err != nil || len(entries) != 2 || entries[0].State != controls.Fail {
+			t.Errorf("failing %d: %+v, %v", failing, entries, err)
+		}
+	}
+}
+
 func TestComponentThatPanics(t *testing.T) {
 	m, _ := New(cat(t, ""), &journal{}, Options{}, explosive{}, &switchboard{list: []controls.Control{passing("a.b")}})
 	if entries, err := m.RunAll(t.Context()); err != nil || len(entries) != 2 {

@@ -39,7 +39,7 @@ func sample(t testing.TB) *evidence.Content {
 	}
 	c := &evidence.Content{System: "Records " + evil, Demo: true, From: day, To: day.Add(24 * time.Hour), Created: day.Add(25 * time.Hour), Catalogue: cat}
 	c.Controls = []controls.Control{
-		{ID: "authz.policy"},
+		{ID: "authz.policy", Parameters: []controls.Parameter{controls.Text("default", "deny")}},
 		{ID: "authn.login", Instance: "web " + evil},
 		{ID: "controls.monitor", Parameters: []controls.Parameter{controls.Int("heartbeat", 9), controls.Duration("timeout", time.Second)}},
 		{ID: "authn.retina"},
