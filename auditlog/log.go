@@ -19,6 +19,7 @@ import (
 // Its methods are safe for concurrent use.
 type Log struct {
 	dir    string
+	origin string
 	opts   Options
 	eng    *engine.Engine
 	agg    aggregator
@@ -79,7 +80,7 @@ func Open(dir string, signer note.Signer, opts Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opts: opts, eng: eng, opened: time.Now()}
+	l := &Log{dir: dir, origin: signer.Name(), opts: opts, eng: eng, opened: time.Now()}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	l.agg.max = opts.AggregateKinds
 	l.index.name = filepath.Join(dir, "index")
@@ -257,4 +258,37 @@ func (l *Log) Close() error {
 		l.err = errors.Join(l.flushAggregates(), l.own(context.Background(), "auditlog.log.close", Success), l.index.close(), l.eng.Close())
 	})
 	return l.err
+}
+
+// Origin is the log's name in its checkpoints.
+func (l *Log) Origin() string { return l.origin }
+
+// AppendEntries records entries that were stamped elsewhere, such as in a
+// transaction of another program, under the ids and times they have. All of
+// them are on stable storage, in their order, when it returns nil; after an
+// error some may be. The caller sees to it that no entry comes twice.
+func (l *Log) AppendEntries(ctx context.Context, entries []Entry) ([]Receipt, error) {
+	tickets := make([]engine.Ticket, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		if e.ID == (ID{}) || e.Time.IsZero() {
+			return nil, errors.Join(ErrInvalid, errors.New("auditlog: an entry without an id or a time: stamp it first"))
+		}
+		if err := e.Validate(); err != nil {
+			return nil, err
+		}
+		var err error
+		if tickets[i], _, err = l.enqueue(ctx, e, false); err != nil {
+			return nil, err
+		}
+	}
+	receipts := make([]Receipt, len(entries))
+	for i, t := range tickets {
+		index, at, err := t.Wait()
+		if err != nil {
+			return nil, err
+		}
+		receipts[i] = Receipt{ID: entries[i].ID, Index: index, Committed: at, Ack: Durable}
+	}
+	return receipts, nil
 }

@@ -101,3 +101,17 @@ func (l *Log) find(ctx context.Context, q Query) iter.Seq2[Indexed, error] {
 		}
 	}
 }
+
+// Has reports whether an entry with the id and time is in the log. It is for
+// programs that must not record an event twice, and leaves no trace.
+func (l *Log) Has(ctx context.Context, id ID, at time.Time) (bool, error) {
+	for e, err := range l.find(ctx, Query{From: at, To: at.Add(1)}) {
+		if err != nil {
+			return false, err
+		}
+		if e.ID == id {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -75,6 +75,8 @@ func table() []Row {
 	return []Row{
 		{"auditlog.log", ApplicationLifecycle, Verbs{"open": 3, "close": 4, "probe": Other, "read": Other, "tail": Other, "search": Other, "export": Other, "prune": Other}},
 		{"auditlog.queue", ApplicationLifecycle, other("drop")},
+		{"auditlog.outbox", ApplicationLifecycle, other("heartbeat")},
+		{"auditlog.outbox", DetectionFinding, Verbs{"reject": 1}},
 		{"auditlog.aggregate", WebResources, other("rest")},
 		{"auditlog.checkpoint", EntityManagement, Verbs{"cosign": 3}},
 		{"auditlog.key", EntityManagement, Verbs{"rotate": 3}},
