@@ -27,6 +27,9 @@ var wordSet = sync.OnceValue(func() map[string]bool {
 // are refused by that, and nearly all of a list of the commonest.
 func common(text string) bool {
 	lower := strings.ToLower(text)
+	if strings.Trim(text, "0123456789") == "" && len(text) <= 10 {
+		return true // dates of birth and telephone numbers
+	}
 	for _, s := range []string{lower, fold(text)} {
 		if repeated(s) || walk(s) || made(strip(s)) {
 			return true
@@ -40,10 +43,10 @@ func strip(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r < 'a' && r < utf8.RuneSelf || r > 'z' && r < utf8.RuneSelf })
 }
 
-// made reports whether s is nothing, or one or two common words.
+// made reports whether s is one or two common words.
 func made(s string) bool {
 	set := wordSet()
-	if len(s) < 3 || set[s] || repeated(s) {
+	if set[s] || len(s) >= 4 && repeated(s) {
 		return true
 	}
 	for i := 3; i <= len(s)-3; i++ {
@@ -67,7 +70,7 @@ func repeated(s string) bool {
 var walks = []string{
 	"01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./",
 	"qwertzuiopü", "yxcvbnm", "azertyuiop", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/", "1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0",
-	"!@#$%^&*()", "qazwsxedcrfvtgbyhnujmikolp", "zaq12wsxcde34rfvbgt56yhnmju78ik,.lo90p;/", "14725836", "147258369", "741852963", "789456123", "159753",
+	"!@#$%^&*()", "qazwsxedcrfvtgbyhnujmikolp", "zaq12wsxcde34rfvbgt56yhnmju78ik,.lo90p;/", "14725836", "147258369", "741852963", "789456123", "159753", "00112233445566778899", "aabbccddeeffgghh",
 }
 
 // walk reports whether s is made of at most three runs along a keyboard,

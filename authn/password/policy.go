@@ -103,8 +103,13 @@ func refuse(reason, public string) error { return &RefusedError{reason, public} 
 
 // fold makes spellings that people take for variations the same.
 func fold(s string) string {
-	s = strings.ToLower(norm.NFKC.String(s))
-	return leet.Replace(s)
+	plain := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1 // accents
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(s))
+	return leet.Replace(plain)
 }
 
 var leet = strings.NewReplacer("0", "o", "1", "l", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i")
