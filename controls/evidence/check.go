@@ -1,12 +1,12 @@
 package evidence
 
 import (
-	"context"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/surety-go/surety/auditlog/verify"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/controls/catalogue"
 	"github.com/surety-go/surety/controls/findings"
@@ -15,10 +15,9 @@ import (
 
 // CheckOptions are the optional settings of [Bundle.Check].
 type CheckOptions struct {
-	// Log checks the audit log against the bundle's bounds; it gets the
-	// bundle's further files. Nil leaves the log unchecked, and the verdict
-	// says so.
-	Log func(ctx context.Context, files map[string][]byte, bounds Log) error
+	// Log is what the auditor trusts of the audit log: its key and the
+	// witnesses'. Nil leaves the log unchecked, and the verdict says so.
+	Log *verify.Policy
 	// Base is what the bundle's catalogue must not ask for less than; nil
 	// means the catalogue shipped with this program.
 	Base *catalogue.Catalogue
@@ -51,7 +50,7 @@ func (v *Verdict) exception(format string, args ...any) {
 // Check re-performs what can be re-performed without the system. The key is
 // the auditor's own copy of the public key. If the signature or the files are
 // wrong, nothing further is checked.
-func (b *Bundle) Check(ctx context.Context, key ed25519.PublicKey, opts CheckOptions) *Verdict {
+func (b *Bundle) Check(key ed25519.PublicKey, opts CheckOptions) *Verdict {
 	v := &Verdict{Problems: []Problem{}, Exceptions: []string{}, Notes: []string{}}
 	if err := b.signed(key); err != nil {
 		v.problem("signature", "%v", err)
@@ -71,7 +70,7 @@ func (b *Bundle) Check(ctx context.Context, key ed25519.PublicKey, opts CheckOpt
 	b.checkHistory(v)
 	b.checkFindings(v)
 	b.checkPopulations(v)
-	b.checkLog(ctx, v, opts.Log)
+	b.checkLog(v, opts.Log)
 	return v
 }
 
@@ -248,23 +247,5 @@ func (b *Bundle) checkPopulations(v *Verdict) {
 	}
 	for name := range b.counts {
 		v.problem("populations", "%s is not stated in the manifest", clip(name))
-	}
-}
-
-func (b *Bundle) checkLog(ctx context.Context, v *Verdict, check func(context.Context, map[string][]byte, Log) error) {
-	first, last := b.Log.First, b.Log.Last
-	switch {
-	case first == nil && last == nil:
-		v.Notes = append(v.Notes, "the bundle states no bounds of the audit log")
-		return
-	case first == nil || last == nil || first.Origin != last.Origin || first.Size > last.Size:
-		v.problem("log", "the bounds of the audit log do not fit together")
-		return
-	case check == nil:
-		v.Notes = append(v.Notes, "the audit log was not checked")
-		return
-	}
-	if err := check(ctx, b.Extra, b.Log); err != nil {
-		v.problem("log", "%v", err)
 	}
 }

@@ -1,12 +1,15 @@
 package evidence
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
+	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/controls/catalogue"
 	"github.com/surety-go/surety/controls/findings"
@@ -29,9 +32,12 @@ type Content struct {
 	Findings    map[string][]findings.Finding // by tenant
 	Registers   map[string]json.RawMessage    // risks, vendors, policies
 	Populations []Population
-	Log         Log
-	// Extra are further files by name, such as "report.html" or those of the
-	// audit log. They are hashed and listed and otherwise not looked at.
+	// AuditLog is an export of the audit log in JSON Lines with the events of
+	// the period whose actions begin with "controls."; the others are withheld
+	// and stand with their hash. It may be nil.
+	AuditLog []byte
+	// Extra are further files by name, such as "report.html". They are hashed
+	// and listed and otherwise not looked at.
 	Extra map[string][]byte
 }
 
@@ -44,23 +50,13 @@ type Population struct {
 	Rows    [][]string // as many columns each; no personal data beyond need
 }
 
-// A Log bounds the audit log to the period: the checkpoints before the first
-// and after the last entry of it.
-type Log struct {
-	First *Checkpoint `json:"first,omitempty"`
-	Last  *Checkpoint `json:"last,omitempty"`
+// An Exporter is an audit log. An *auditlog.Log is one.
+type Exporter interface {
+	Export(ctx context.Context, w io.Writer, q auditlog.Query, enc auditlog.Encoder) (auditlog.Bounds, error)
 }
 
-// A Checkpoint is a signed state of the audit log.
-type Checkpoint struct {
-	Origin string `json:"origin"`
-	Size   uint64 `json:"size"` // entries
-	Root   []byte `json:"root"` // Merkle root hash
-	Note   string `json:"note"` // the signed note (C2SP tlog-checkpoint) as published
-}
-
-// Sources are where [Collect] reads from. Registers may be nil; the rest is
-// required.
+// Sources are where [Collect] reads from. Registers and Log may be nil; the
+// rest is required.
 type Sources struct {
 	System    string
 	Demo      bool
@@ -70,11 +66,14 @@ type Sources struct {
 	// Tenants are those whose findings are exported; empty means "system".
 	Tenants   []string
 	Registers *register.Set
+	// Log is the audit log that monitor and findings record in. The export is
+	// recorded there too, by the context's actor.
+	Log Exporter
 }
 
 // Collect reads the content of a period. Nothing is probed: call the monitor's
-// RunAll before, if the latest state matters. Populations, the log's bounds
-// and further files are the caller's to add.
+// RunAll before, if the latest state matters. Populations and further files are
+// the caller's to add.
 func Collect(ctx context.Context, s Sources, from, to time.Time) (*Content, error) {
 	if s.System == "" || s.Catalogue == nil || s.Monitor == nil || s.Findings == nil {
 		return nil, errors.New("evidence: Collect needs a system name, a catalogue, a monitor and findings")
@@ -103,9 +102,25 @@ func Collect(ctx context.Context, s Sources, from, to time.Time) (*Content, erro
 		c.Findings[t] = list
 	}
 	if s.Registers != nil {
-		c.Registers, err = registers(s.Registers)
+		if c.Registers, err = registers(s.Registers); err != nil {
+			return nil, err
+		}
+	}
+	if s.Log != nil {
+		c.AuditLog, err = exported(ctx, s.Log, c.From, c.To)
 	}
 	return c, err
+}
+
+// exported reads the events of the period. What happened at its very end is
+// recorded a moment later.
+func exported(ctx context.Context, log Exporter, from, to time.Time) ([]byte, error) {
+	var b bytes.Buffer
+	q := auditlog.Query{From: from, To: to.Add(moment), Action: "controls.*"}
+	if _, err := log.Export(ctx, &b, q, auditlog.JSONLines()); err != nil {
+		return nil, fmt.Errorf("evidence: audit log: %w", err)
+	}
+	return b.Bytes(), nil
 }
 
 func registers(s *register.Set) (map[string]json.RawMessage, error) {

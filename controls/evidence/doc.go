@@ -5,13 +5,13 @@
 //	manifest, err := evidence.Write(file, content, privateKey)
 //
 //	bundle, err := evidence.Open(file, size)
-//	verdict := bundle.Check(ctx, publicKey, evidence.CheckOptions{})
+//	verdict := bundle.Check(publicKey, evidence.CheckOptions{Log: &verify.Policy{Key: logKey, Witnesses: witnesses}})
 //
 // A bundle is a zip file in a fixed order: manifest.json with the SHA-256 of
 // every other file, manifest.sig with an Ed25519 signature over it, the
 // catalogue, the controls as mounted, the history of probes with its gaps, the
-// findings, the registers, populations as CSV, the bounds of the audit log,
-// and whatever the application adds.
+// findings, the registers, populations as CSV, an export of the audit log, and
+// whatever the application adds.
 //
 // # What the check re-performs
 //
@@ -21,8 +21,10 @@
 // checking program; parameters, those at the export and those at every run, lie
 // within it; the gaps are recomputed from the entries; a run that failed has a
 // finding, and a finding that was verified has a passing run after its remedy;
-// populations have as many rows as stated. The audit log is checked by the
-// function given in [CheckOptions].
+// populations have as many rows as stated. With the audit log's key, its export
+// is verified against the signed checkpoint, and every run and every step of a
+// finding is looked up in it, and every run and finding of it in the bundle:
+// what was left out shows.
 //
 // A [Problem] says that the bundle is not what it claims. An exception is
 // something the bundle discloses, such as a gap or an overdue finding: it does

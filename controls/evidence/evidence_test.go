@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/auditlog/verify"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/controls/catalogue"
 	"github.com/surety-go/surety/controls/findings"
@@ -44,7 +46,10 @@ func (d *door) Controls() []controls.Control {
 	}}
 }
 
-var lived []byte // a bundle of what live made, so that it lives only once
+var (
+	lived  []byte // a bundle of what live made, so that it lives only once
+	logKey string // of the audit log it left
+)
 
 // content is that of four hours in which one control failed, was repaired,
 // verified and closed. The caller may change it.
@@ -56,14 +61,13 @@ func content(t testing.TB) *Content {
 	c := &open(t, lived).Content
 	c.Populations = []Population{{Name: "logins", Control: "authn.login", Source: "audit log", Header: []string{"at", "account"}, Rows: [][]string{{"1", "a"}, {"2", "=HYPERLINK()"}}}}
 	c.Registers = map[string]json.RawMessage{"risks": json.RawMessage(`{"risks":[]}`)}
-	c.Log = Log{First: &Checkpoint{Origin: "log", Size: 1}, Last: &Checkpoint{Origin: "log", Size: 9}}
 	c.Extra = map[string][]byte{"report.html": []byte("<p>")}
 	return c
 }
 
 func live(t testing.TB) (c *Content) {
 	t.Helper()
-	lives(t, func(ctx context.Context, m *monitor.Monitor, tr *findings.Tracker, cat *catalogue.Catalogue, d *door) {
+	lives(t, func(ctx context.Context, m *monitor.Monitor, tr *findings.Tracker, cat *catalogue.Catalogue, d *door, log *auditlog.Log) {
 		began := time.Now()
 		time.Sleep(time.Hour)
 		d.open.Store(true)
@@ -88,7 +92,7 @@ func live(t testing.TB) (c *Content) {
 		step(tr.Remediate(as("ann"), "system", id, "closed the door"))
 		step(tr.Verify(as("bob"), "system", id, m))
 		step(tr.Close(as("bob"), "system", id, "probe history"))
-		c, err = Collect(ctx, Sources{System: "records", Demo: true, Catalogue: cat, Monitor: m, Findings: tr}, began, time.Now())
+		c, err = Collect(ctx, Sources{System: "records", Demo: true, Catalogue: cat, Monitor: m, Findings: tr, Log: log}, began, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,27 +100,36 @@ func live(t testing.TB) (c *Content) {
 	return c
 }
 
-func lives(t testing.TB, f func(context.Context, *monitor.Monitor, *findings.Tracker, *catalogue.Catalogue, *door)) {
+func lives(t testing.TB, f func(context.Context, *monitor.Monitor, *findings.Tracker, *catalogue.Catalogue, *door, *auditlog.Log)) {
 	t.Helper()
 	run := func(t *testing.T) {
-		discard := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
+		signer, key, err := auditlog.NewKeyFile(filepath.Join(t.TempDir(), "log.key"), "example.org/log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		logKey = key
+		log, err := auditlog.Open(t.TempDir(), signer, auditlog.Options{Reserve: 1 << 20, SegmentSize: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
 		cat, err := catalogue.Default()
 		if err != nil {
 			t.Fatal(err)
 		}
-		tr, err := findings.New(findings.NewMemory(), discard, cat.Owner, findings.Options{})
+		tr, err := findings.New(findings.NewMemory(), log, cat.Owner, findings.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := &door{}
-		m, err := monitor.New(cat, discard, monitor.Options{Findings: tr}, d)
+		m, err := monitor.New(cat, log, monitor.Options{Findings: tr}, d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Start(); err != nil {
 			t.Fatal(err)
 		}
-		f(context.Background(), m, tr, cat, d)
+		f(context.Background(), m, tr, cat, d, log)
 		if err := m.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +159,7 @@ func open(t testing.TB, data []byte) *Bundle {
 func check(t testing.TB, data []byte) *Verdict {
 	t.Helper()
 	public, _ := keys(1)
-	return open(t, data).Check(t.Context(), public, CheckOptions{})
+	return open(t, data).Check(public, CheckOptions{Log: &verify.Policy{Key: logKey}})
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -162,7 +175,7 @@ func TestRoundTrip(t *testing.T) {
 	if len(v.Exceptions) != 0 {
 		t.Errorf("exceptions %v", v.Exceptions)
 	}
-	if notes := strings.Join(v.Notes, "; "); !strings.Contains(notes, "demonstration") || !strings.Contains(notes, "audit log was not checked") {
+	if notes := strings.Join(v.Notes, "; "); !strings.Contains(notes, "demonstration") || !strings.Contains(notes, "checked without witnesses") || !strings.Contains(notes, "events of the audit log were verified") {
 		t.Errorf("notes %s", notes)
 	}
 	b := open(t, data)
@@ -170,21 +183,26 @@ func TestRoundTrip(t *testing.T) {
 		string(b.Extra["report.html"]) != "<p>" || len(b.Registers) != 1 || b.Populations[0].Rows[1][1] != "'=HYPERLINK()" {
 		t.Errorf("the content changed on the way: %+v", b.Manifest)
 	}
-	if b.Manifest.Files[0].Name != "catalogue.json" || len(b.Latest()) != 2 {
+	if b.Manifest.Files[1].Name != "catalogue.json" || len(b.Latest()) != 2 {
 		t.Errorf("files %v", b.Manifest.Files)
 	}
 }
 
-func TestLogIsDelegated(t *testing.T) {
+func TestLogWithoutKeyOrTrust(t *testing.T) {
 	data := pack(t, content(t))
 	public, _ := keys(1)
-	called := false
-	v := open(t, data).Check(t.Context(), public, CheckOptions{Log: func(_ context.Context, files map[string][]byte, bounds Log) error {
-		called = bounds.Last.Size == 9 && files["report.html"] != nil
-		return errors.New("entry 4 is not in the tree")
-	}})
-	if !called || v.Intact() || v.Problems[0] != (Problem{"log", "entry 4 is not in the tree"}) {
-		t.Errorf("called %v, %v", called, v.Problems)
+	notes := func(v *Verdict) string { return strings.Join(v.Notes, "; ") }
+	if v := open(t, data).Check(public, CheckOptions{}); !v.Intact() || !strings.Contains(notes(v), "its key was not given") {
+		t.Errorf("without the log's key: %+v", v)
+	}
+	other := "example.org/other" + logKey[strings.Index(logKey, "+"):]
+	if v := open(t, data).Check(public, CheckOptions{Log: &verify.Policy{Key: other}}); v.Intact() || v.Problems[0].Check != "log" {
+		t.Errorf("with another log's key: %+v", v)
+	}
+	c := content(t)
+	c.AuditLog = nil
+	if v := check(t, pack(t, c)); !v.Intact() || !strings.Contains(notes(v), "rest on the operator's word") {
+		t.Errorf("without a log: %+v", v)
 	}
 }
 
@@ -254,8 +272,39 @@ func TestDishonestOperator(t *testing.T) {
 			c.Catalogue, _ = catalogue.Parse("bent", []byte(bent))
 		}, "catalogue", "authn.login: the control is gone"},
 		{"a population of no control", func(c *Content) { c.Populations[0].Control = "authn.retina" }, "populations", "which the catalogue lacks"},
-		{"the log shrank", func(c *Content) { c.Log.First.Size = 10 }, "log", "do not fit together"},
-		{"half of the bounds", func(c *Content) { c.Log.Last = nil }, "log", "do not fit together"},
+		{"entries are changed in both places that the operator signs alone", func(c *Content) {
+			e := entry(c, failed)
+			e.State, e.Observed = controls.Pass, "a stranger was refused"
+			c.Findings["system"] = nil
+		}, "log", "the probe ended otherwise"},
+		{"a failed run and its finding are left out", func(c *Content) {
+			c.Findings["system"] = []findings.Finding{}
+			for i := range c.History.Entries {
+				if failed(&c.History.Entries[i]) {
+					c.History.Entries[i].State = controls.Pass
+				}
+			}
+		}, "log", "was opened at"},
+		{"the end of the history is left out", func(c *Content) {
+			c.History.Entries = c.History.Entries[:len(c.History.Entries)-3]
+		}, "log", "which the history lacks"},
+		{"an entry is invented", func(c *Content) {
+			e := c.History.Entries[len(c.History.Entries)-1]
+			e.Seq += 50
+			c.History.Entries = append(c.History.Entries, e)
+		}, "log", "the audit log does not have it"},
+		{"an entry is moved", func(c *Content) { e := entry(c, failed); e.At = e.At.Add(2 * time.Minute) }, "log", "it has another time"},
+		{"a step is invented", func(c *Content) {
+			f := &c.Findings["system"][0]
+			f.Steps = append(f.Steps[:1:1], findings.Step{At: f.Steps[0].At, By: "x", From: findings.Open, To: findings.RiskAccepted})
+			f.State, f.Acceptance = findings.RiskAccepted, &findings.Acceptance{Approver: "ceo", Until: c.To.Add(time.Hour)}
+		}, "log", "the audit log has no step to risk-accepted"},
+		{"the audit log is cut", func(c *Content) {
+			c.AuditLog = c.AuditLog[:len(c.AuditLog)/2]
+		}, "log", ""},
+		{"an event is changed", func(c *Content) {
+			c.AuditLog = bytes.Replace(c.AuditLog, []byte("a stranger was let in"), []byte("a stranger got cake.."), 1)
+		}, "log", ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -308,11 +357,11 @@ func TestOverdueFindingIsAnException(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	data := pack(t, content(t))
 	other, _ := keys(2)
-	v := open(t, data).Check(t.Context(), other, CheckOptions{})
+	v := open(t, data).Check(other, CheckOptions{})
 	if len(v.Problems) != 1 || v.Problems[0].Check != "signature" {
 		t.Errorf("problems %v, want the signature alone", v.Problems)
 	}
-	if v := open(t, data).Check(t.Context(), nil, CheckOptions{}); v.Intact() {
+	if v := open(t, data).Check(nil, CheckOptions{}); v.Intact() {
 		t.Error("no key: intact")
 	}
 }
@@ -420,7 +469,7 @@ func TestTamperedFile(t *testing.T) {
 				return
 			}
 			public, _ := keys(1)
-			v := b.Check(t.Context(), public, CheckOptions{})
+			v := b.Check(public, CheckOptions{Log: &verify.Policy{Key: logKey}})
 			if tc.want == "" && !v.Intact() || tc.want != "" && (v.Intact() || v.Problems[0].Check != tc.want) {
 				t.Errorf("problems %v, want %q", v.Problems, tc.want)
 			}
@@ -508,7 +557,7 @@ func TestCollectRefuses(t *testing.T) {
 	if _, err := Collect(t.Context(), Sources{}, time.Now(), time.Now()); err == nil {
 		t.Error("nothing: collected")
 	}
-	lives(t, func(ctx context.Context, m *monitor.Monitor, tr *findings.Tracker, cat *catalogue.Catalogue, _ *door) {
+	lives(t, func(ctx context.Context, m *monitor.Monitor, tr *findings.Tracker, cat *catalogue.Catalogue, _ *door, _ *auditlog.Log) {
 		s := Sources{System: "x", Catalogue: cat, Monitor: m, Findings: tr}
 		if _, err := Collect(ctx, s, time.Now(), time.Now()); err == nil {
 			t.Error("an empty period: collected")
@@ -578,6 +627,8 @@ func FuzzOpen(f *testing.F) {
 		b.checkHistory(v)
 		b.checkFindings(v)
 		b.checkPopulations(v)
-		b.checkLog(t.Context(), v, nil)
+		b.checkLog(v, nil)
+		b.reconcileRuns(v, nil)
+		b.reconcileFindings(v, nil)
 	})
 }

@@ -46,7 +46,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	verdict := bundle.Check(ctx, public, evidence.CheckOptions{})
+	verdict := bundle.Check(public, evidence.CheckOptions{})
 	fmt.Println(verdict.Intact(), len(verdict.Problems))
 	// Output: true 0
 }

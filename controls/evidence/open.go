@@ -138,7 +138,7 @@ func unpackOne(f *zip.File, limit int64) ([]byte, error) {
 // decode reads the files this package knows.
 func (b *Bundle) decode() error {
 	m := &b.Manifest
-	b.System, b.Demo, b.From, b.To, b.Created, b.Log = m.System, m.Demo, m.From, m.To, m.Created, m.Log
+	b.System, b.Demo, b.From, b.To, b.Created = m.System, m.Demo, m.From, m.To, m.Created
 	cat, err := catalogue.Parse("catalogue.json", b.files["catalogue.json"])
 	if err != nil {
 		return malformed("%v", err)
@@ -163,6 +163,8 @@ func (b *Bundle) decode() error {
 func (b *Bundle) decodeFurther(name string, data []byte) error {
 	switch {
 	case name == manifestName, name == signatureName:
+	case name == auditLogName:
+		b.AuditLog = data
 	case strings.HasPrefix(name, "registers/"):
 		if err := strictjson.Unmarshal(data, new(any)); err != nil {
 			return malformed("%s: %v", name, err)

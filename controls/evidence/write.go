@@ -28,7 +28,6 @@ type Manifest struct {
 	From        time.Time         `json:"from"`
 	To          time.Time         `json:"to"`
 	Created     time.Time         `json:"created"`
-	Log         Log               `json:"log"`
 	Populations []PopulationCount `json:"populations,omitempty"`
 	Files       []File            `json:"files"` // by name; all but the manifest and its signature
 }
@@ -52,6 +51,7 @@ type File struct {
 const (
 	manifestName  = "manifest.json"
 	signatureName = "manifest.sig"
+	auditLogName  = "auditlog.jsonl"
 	// context separates the signature from all others the key may make.
 	signatureContext = "surety evidence manifest v1\n"
 )
@@ -79,7 +79,7 @@ func Write(w io.Writer, c *Content, key ed25519.PrivateKey) (*Manifest, error) {
 
 func (c *Content) manifest(files map[string][]byte) *Manifest {
 	m := &Manifest{
-		Version: 1, System: c.System, Demo: c.Demo, Log: c.Log,
+		Version: 1, System: c.System, Demo: c.Demo,
 		From: c.From.UTC(), To: c.To.UTC(), Created: c.Created.UTC(),
 	}
 	for _, p := range c.Populations {
@@ -127,6 +127,9 @@ func (c *Content) files() (map[string][]byte, error) {
 		b, err := p.csv()
 		add("populations/"+p.Name+".csv", b, err)
 	}
+	if c.AuditLog != nil {
+		add(auditLogName, c.AuditLog, nil)
+	}
 	for name, data := range c.Extra {
 		if reserved.MatchString(name) {
 			errs = append(errs, fmt.Errorf("the name %q is taken", name))
@@ -138,7 +141,7 @@ func (c *Content) files() (map[string][]byte, error) {
 }
 
 // reserved are the names this package gives.
-var reserved = regexp.MustCompile(`^(catalogue|controls|history|findings)\.json$|^registers/|^populations/`)
+var reserved = regexp.MustCompile(`^(catalogue|controls|history|findings)\.json$|^auditlog\.jsonl$|^registers/|^populations/`)
 
 // csv writes a population so that a spreadsheet runs none of its cells.
 func (p *Population) csv() ([]byte, error) {

@@ -10,6 +10,7 @@ import (
 
 // A History is what was tested in a period, and where it was not.
 type History struct {
+	Tenant  string    `json:"tenant"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Entries []Entry   `json:"entries"`
@@ -19,11 +20,14 @@ type History struct {
 // History reads the entries of a period and computes its gaps. Until is cut to
 // the present: the future is no gap.
 func (m *Monitor) History(ctx context.Context, from, until time.Time) (History, error) {
-	if at := now(); until.After(at) {
+	m.order.Lock() // whatever is dated before now has been entered
+	at := now()
+	m.order.Unlock()
+	if until.After(at) {
 		until = at
 	}
 	from, until = from.UTC().Round(0), until.UTC().Round(0)
-	h := History{From: from, To: until}
+	h := History{Tenant: m.opts.Tenant, From: from, To: until}
 	// The end is inclusive for the reader and exclusive for the store.
 	err := m.opts.Store.Range(ctx, m.opts.Tenant, from, until.Add(1), func(e Entry) bool {
 		h.Entries = append(h.Entries, e)

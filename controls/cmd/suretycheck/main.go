@@ -1,9 +1,13 @@
 // Command suretycheck checks an evidence bundle offline.
 //
-//	suretycheck -key auditor-copy.pub [-json] [-strict] bundle.zip
+//	suretycheck -key operator.pub [-log-key KEY [-witness KEY]…] [-json] [-strict] bundle.zip
 //
-// The key is the operator's Ed25519 public key as the auditor got it, never
-// from the bundle: a file (PEM, or 32 bytes in base64) or the base64 itself.
+// The keys are the operator's as the auditor got them, never from the bundle.
+// -key is the Ed25519 public key of the evidence: a file (PEM, or 32 bytes in
+// base64) or the base64 itself. -log-key is the audit log's, in the form
+// name+hash+base64; with it the log's export is verified and every run and
+// finding is looked up in it. -witness, which may be repeated, is the key of a
+// witness that must have cosigned it.
 //
 // It exits with 0 when the bundle is what it claims, with 1 when it is not
 // (with -strict also when it discloses an exception), and with 2 when it could
@@ -11,7 +15,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -19,19 +22,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 
+	"github.com/surety-go/surety/auditlog/verify"
 	"github.com/surety-go/surety/controls/evidence"
 	"github.com/surety-go/surety/internal/textsafe"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 const (
 	exitIntact = iota
@@ -39,17 +37,23 @@ const (
 	exitUnchecked
 )
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("suretycheck", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	key := flags.String("key", "", "operator's Ed25519 public `key`: a file, or 32 bytes in base64")
+	logKey := flags.String("log-key", "", "audit log's public `key`, name+hash+base64")
+	var witnesses []string
+	flags.Func("witness", "public `key` of a witness of the audit log; may be repeated", func(s string) error {
+		witnesses = append(witnesses, s)
+		return nil
+	})
 	asJSON := flags.Bool("json", false, "print the verdict as JSON")
 	strict := flags.Bool("strict", false, "exit with 1 on disclosed exceptions too")
 	if err := flags.Parse(args); err != nil {
 		return exitUnchecked
 	}
-	if *key == "" || flags.NArg() != 1 {
-		fmt.Fprintln(stderr, "usage: suretycheck -key KEY [-json] [-strict] BUNDLE")
+	if *key == "" || flags.NArg() != 1 || *logKey == "" && len(witnesses) > 0 {
+		fmt.Fprintln(stderr, "usage: suretycheck -key KEY [-log-key KEY [-witness KEY]...] [-json] [-strict] BUNDLE")
 		return exitUnchecked
 	}
 	bundle, public, err := read(flags.Arg(0), *key)
@@ -60,7 +64,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return exitUnchecked
 	}
-	verdict := bundle.Check(ctx, public, evidence.CheckOptions{})
+	var opts evidence.CheckOptions
+	if *logKey != "" {
+		opts.Log = &verify.Policy{Key: *logKey, Witnesses: witnesses}
+		if _, err := verify.Export(strings.NewReader(""), *opts.Log); errors.Is(err, verify.ErrPolicy) {
+			fmt.Fprintln(stderr, "suretycheck:", textsafe.Terminal(err.Error()))
+			return exitUnchecked
+		}
+	}
+	verdict := bundle.Check(public, opts)
 	if err := show(stdout, bundle, verdict, *asJSON); err != nil {
 		fmt.Fprintln(stderr, "suretycheck:", err)
 		return exitUnchecked

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -22,11 +21,25 @@ import (
 // bundle writes a bundle and returns its path and the public key.
 func bundle(t *testing.T, change func(*evidence.Content)) (path, key string) {
 	t.Helper()
+	path, key, _ = bundleWithLog(t, change)
+	return path, key
+}
+
+func bundleWithLog(t *testing.T, change func(*evidence.Content)) (path, key, logKey string) {
+	t.Helper()
 	cat, err := catalogue.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
+	signer, logKey, err := auditlog.NewKeyFile(filepath.Join(t.TempDir(), "log.key"), "example.org/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := auditlog.Open(t.TempDir(), signer, auditlog.Options{Reserve: 1 << 20, SegmentSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
 	tracker, err := findings.New(findings.NewMemory(), log, cat.Owner, findings.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +56,7 @@ func bundle(t *testing.T, change func(*evidence.Content)) (path, key string) {
 	if _, err := m.RunAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c, err := evidence.Collect(t.Context(), evidence.Sources{System: "records", Catalogue: cat, Monitor: m, Findings: tracker}, from, time.Now())
+	c, err := evidence.Collect(t.Context(), evidence.Sources{System: "records", Catalogue: cat, Monitor: m, Findings: tracker, Log: log}, from, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,13 +76,13 @@ func bundle(t *testing.T, change func(*evidence.Content)) (path, key string) {
 	if _, err := evidence.Write(f, c, private); err != nil {
 		t.Fatal(err)
 	}
-	return path, base64.StdEncoding.EncodeToString(public)
+	return path, base64.StdEncoding.EncodeToString(public), logKey
 }
 
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
+	code = run(args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -113,6 +126,23 @@ func TestNotIntact(t *testing.T) {
 	}
 }
 
+func TestAuditLog(t *testing.T) {
+	path, key, logKey := bundleWithLog(t, nil)
+	if code, out, errs := call(t, "-key", key, "-log-key", logKey, path); code != 0 || !strings.Contains(out, "events of the audit log were verified") {
+		t.Errorf("code %d, %s%s", code, out, errs)
+	}
+	if code, out, _ := call(t, "-key", key, "-log-key", logKey, "-witness", "witness.example+259821e5+BMBTrpBo0fJCuuGD09pguku76hBsrvNxgLZunhO+l2Pf", path); code != 1 || !strings.Contains(out, "problem (log)") {
+		t.Errorf("a log that no witness cosigned: code %d, %s", code, out)
+	}
+	if code, _, errs := call(t, "-key", key, "-log-key", "nonsense", path); code != 2 || errs == "" {
+		t.Errorf("a key that is none: code %d, %s", code, errs)
+	}
+	path, key, logKey = bundleWithLog(t, func(c *evidence.Content) { c.History.Entries[1].Observed = "all is well" })
+	if code, out, _ := call(t, "-key", key, "-log-key", logKey, path); code != 1 || !strings.Contains(out, "the probe ended otherwise") {
+		t.Errorf("a history that contradicts the log: code %d, %s", code, out)
+	}
+}
+
 func TestStrictCountsExceptions(t *testing.T) {
 	path, key := bundle(t, func(c *evidence.Content) { c.Controls[0].Parameters[0].Value = "9999" })
 	if code, out, _ := call(t, "-key", key, path); code != 0 || !strings.Contains(out, "exception: ") {
@@ -139,7 +169,7 @@ func TestTextsAreHarmless(t *testing.T) {
 func TestUnchecked(t *testing.T) {
 	path, key := bundle(t, nil)
 	for name, args := range map[string][]string{
-		"nothing": {}, "no key": {path}, "no bundle": {"-key", key}, "bad key": {"-key", "x", path}, "unknown flag": {"-x"},
+		"nothing": {}, "no key": {path}, "no bundle": {"-key", key}, "bad key": {"-key", "x", path}, "witness without log": {"-key", key, "-witness", "x", path}, "unknown flag": {"-x"},
 		"missing file": {"-key", key, path + "x"}, "two bundles": {"-key", key, path, path}, "key is a folder": {"-key", t.TempDir(), path},
 	} {
 		if code, out, errs := call(t, args...); code != 2 || out != "" || errs == "" {
