@@ -64,12 +64,16 @@ func serve(ctx context.Context, addr, dir string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("data directory %q: %w", dir, err)
 	}
+	keys, err := service.DefaultKeyDir(abs)
+	if err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w: choose another with -addr", addr, err)
 	}
 	svc, err := service.Open(ctx, service.Options{
-		Dir: abs, KeyFile: service.DefaultKeyFile(), Passphrase: os.Getenv("SURETY_PASSPHRASE"),
+		Dir: abs, KeyDir: keys, Passphrase: os.Getenv("SURETY_PASSPHRASE"),
 		Demo: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {

@@ -1,12 +1,15 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/surety-go/surety/crypto"
+	"github.com/surety-go/surety/integrity"
 )
 
 const peopleTable = `CREATE TABLE IF NOT EXISTS people (
@@ -18,12 +21,13 @@ const peopleTable = `CREATE TABLE IF NOT EXISTS people (
 	email       BLOB    NOT NULL,
 	national_id BLOB    NOT NULL,
 	version     INTEGER NOT NULL,
-	erased      INTEGER NOT NULL DEFAULT 0,
+	erased      INTEGER NOT NULL,
+	mac         BLOB    NOT NULL,
 	PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID`
 
-// A Person is one employee's file. The tags say what the fields are; the data
-// map, the encryption and the tests read them.
+// A Person is one employee's file. The tags say what the fields are; purposes
+// decide which of them a reader sees.
 type Person struct {
 	Tenant     string `sec:"class=internal"`
 	ID         string `sec:"class=internal"`
@@ -42,10 +46,12 @@ var (
 	errStale    = errors.New("records: the file has changed since it was read")
 )
 
-// people keeps files with their personal fields sealed under the person's key.
+// people keeps files with their personal fields sealed under the person's key
+// and every row under a MAC.
 type people struct {
 	db    *sql.DB
 	vault vault
+	rows  *integrity.Rows
 }
 
 // A vault seals and opens single values; the keeper of keys is one.
@@ -64,13 +70,66 @@ func binding(tenant, id, column string) crypto.Binding {
 type sealed struct {
 	Person
 	name, email, nationalID []byte
+	mac                     []byte
 }
 
-const columns = "id, manager, title, name, email, national_id, version, erased"
+const columns = "id, manager, title, name, email, national_id, version, erased, mac"
 
 func (s *sealed) scan(tenant string, row interface{ Scan(...any) error }) error {
 	s.Tenant = tenant
-	return row.Scan(&s.ID, &s.Manager, &s.Title, &s.name, &s.email, &s.nationalID, &s.Version, &s.Erased)
+	return row.Scan(&s.ID, &s.Manager, &s.Title, &s.name, &s.email, &s.nationalID, &s.Version, &s.Erased, &s.mac)
+}
+
+// integrity is the row as the seal of rows sees it.
+func (s *sealed) integrity() integrity.Row {
+	r := integrity.Row{Tenant: s.Tenant, Table: "people", Key: s.ID, Version: s.Version, Columns: []integrity.Column{
+		{Name: "manager", Value: []byte(s.Manager)}, {Name: "title", Value: []byte(s.Title)},
+		{Name: "name", Value: s.name}, {Name: "email", Value: s.email}, {Name: "national_id", Value: s.nationalID},
+		{Name: "erased", Value: []byte(strconv.FormatBool(s.Erased))},
+	}}
+	copy(r.MAC[:], s.mac)
+	return r
+}
+
+// write stores a row in place of the old one, or as a new one, with its MAC
+// and the table's head, in one transaction.
+func (p *people) write(ctx context.Context, old *sealed, s sealed) error {
+	row := s.integrity()
+	row.MAC = p.rows.Seal(row)
+	tx, err := p.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	var removed *integrity.Row
+	if old == nil {
+		_, err = tx.ExecContext(ctx, "INSERT INTO people (tenant, "+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			s.Tenant, s.ID, s.Manager, s.Title, s.name, s.email, s.nationalID, s.Version, s.Erased, row.MAC[:])
+	} else {
+		before := old.integrity()
+		removed = &before
+		err = p.replace(ctx, tx, old, s, row.MAC)
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.setHead(ctx, tx, s.Tenant, removed, &row); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (p *people) replace(ctx context.Context, tx *sql.Tx, old *sealed, s sealed, mac integrity.MAC) error {
+	r, err := tx.ExecContext(ctx, `UPDATE people SET title = ?, name = ?, email = ?, national_id = ?, version = ?, erased = ?, mac = ?
+		WHERE tenant = ? AND id = ? AND mac = ?`,
+		s.Title, s.name, s.email, s.nationalID, s.Version, s.Erased, mac[:], s.Tenant, s.ID, old.mac)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(errStale, err)
+	}
+	return nil
 }
 
 // insert stores a new file.
@@ -79,9 +138,7 @@ func (p *people) insert(ctx context.Context, person Person) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.db.ExecContext(ctx, "INSERT INTO people (tenant, "+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		s.Tenant, s.ID, s.Manager, s.Title, s.name, s.email, s.nationalID, s.Version, s.Erased)
-	return err
+	return p.write(ctx, nil, s)
 }
 
 // list returns the files of a tenant with what the directory shows: names and
@@ -106,14 +163,17 @@ func (p *people) list(ctx context.Context, tenant string) ([]Person, error) {
 	return list, rows.Err()
 }
 
-// row reads one file as it is stored.
+// row reads one file as it is stored, and checks that the service wrote it.
 func (p *people) row(ctx context.Context, tenant, id string) (sealed, error) {
 	var s sealed
 	err := s.scan(tenant, p.db.QueryRowContext(ctx, "SELECT "+columns+" FROM people WHERE tenant = ? AND id = ?", tenant, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return sealed{}, errNoPerson
 	}
-	return s, err
+	if err != nil {
+		return sealed{}, err
+	}
+	return s, p.rows.Verify(ctx, s.integrity())
 }
 
 // read opens one file.
@@ -122,9 +182,14 @@ func (p *people) read(ctx context.Context, tenant, id string) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	if err := p.openName(ctx, &s); err != nil || s.Erased {
+	return p.openAll(ctx, &s)
+}
+
+func (p *people) openAll(ctx context.Context, s *sealed) (Person, error) {
+	if err := p.openName(ctx, s); err != nil || s.Erased {
 		return s.Person, err
 	}
+	var err error
 	if s.Email, err = p.open(ctx, s, "email", s.email); err != nil {
 		return Person{}, err
 	}
@@ -132,23 +197,27 @@ func (p *people) read(ctx context.Context, tenant, id string) (Person, error) {
 	return s.Person, err
 }
 
-// update replaces a file if it is still at the version that was read.
-func (p *people) update(ctx context.Context, person Person) (Person, error) {
+// update changes a file by a function, if nobody else has changed it
+// meanwhile.
+func (p *people) update(ctx context.Context, tenant, id string, change func(*Person)) (Person, error) {
+	old, err := p.row(ctx, tenant, id)
+	if err != nil {
+		return Person{}, err
+	}
+	person, err := p.openAll(ctx, &old)
+	if err != nil {
+		return Person{}, err
+	}
+	if person.Erased {
+		return Person{}, errNoPerson
+	}
+	change(&person)
+	person.Version++
 	s, err := p.seal(ctx, person)
 	if err != nil {
 		return Person{}, err
 	}
-	r, err := p.db.ExecContext(ctx, `UPDATE people SET title = ?, name = ?, email = ?, national_id = ?, version = version + 1
-		WHERE tenant = ? AND id = ? AND version = ? AND erased = 0`,
-		s.Title, s.name, s.email, s.nationalID, s.Tenant, s.ID, s.Version)
-	if err != nil {
-		return Person{}, err
-	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return Person{}, errors.Join(errStale, err)
-	}
-	person.Version++
-	return person, nil
+	return person, p.write(ctx, &old, s)
 }
 
 func (p *people) seal(ctx context.Context, person Person) (sealed, error) {
@@ -166,7 +235,7 @@ func (p *people) seal(ctx context.Context, person Person) (sealed, error) {
 	return s, nil
 }
 
-func (p *people) open(ctx context.Context, s sealed, column string, value []byte) (string, error) {
+func (p *people) open(ctx context.Context, s *sealed, column string, value []byte) (string, error) {
 	b, err := p.vault.Open(ctx, nil, value, binding(s.Tenant, s.ID, column))
 	if err != nil {
 		return "", fmt.Errorf("records: open %s: %w", column, err)
@@ -179,7 +248,7 @@ func (p *people) openName(ctx context.Context, s *sealed) (err error) {
 		s.Name = "(erased)"
 		return nil
 	}
-	s.Name, err = p.open(ctx, *s, "name", s.name)
+	s.Name, err = p.open(ctx, s, "name", s.name)
 	return err
 }
 
@@ -192,14 +261,29 @@ func (filePlace) Name() string { return "people" }
 // Erase empties a person's row; the row itself stays, so that references to
 // it keep meaning something.
 func (p filePlace) Erase(ctx context.Context, tenant, id string) error {
-	_, err := p.db.ExecContext(ctx, `UPDATE people SET title = '', name = x'', email = x'', national_id = x'',
-		erased = 1, version = version + 1 WHERE tenant = ? AND id = ? AND erased = 0`, tenant, id)
-	return err
+	old, err := p.row(ctx, tenant, id)
+	if errors.Is(err, errNoPerson) || err == nil && old.Erased {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	empty := sealed{Person: Person{Tenant: tenant, ID: id, Manager: old.Manager, Version: old.Version + 1, Erased: true}}
+	empty.name, empty.email, empty.nationalID = []byte{}, []byte{}, []byte{}
+	return p.write(ctx, &old, empty)
 }
 
 // Remains counts fields of a person that still hold something.
-func (p filePlace) Remains(ctx context.Context, tenant, id string) (n int, err error) {
-	err = p.db.QueryRowContext(ctx, `SELECT COALESCE(SUM((title <> '') + (length(name) > 0) + (length(email) > 0)
-		+ (length(national_id) > 0)), 0) FROM people WHERE tenant = ? AND id = ?`, tenant, id).Scan(&n)
+func (p filePlace) Remains(ctx context.Context, tenant, id string) (int, error) {
+	s, err := p.row(ctx, tenant, id)
+	if errors.Is(err, errNoPerson) {
+		return 0, nil
+	}
+	n := 0
+	for _, value := range [][]byte{[]byte(s.Title), s.name, s.email, s.nationalID} {
+		if len(bytes.TrimSpace(value)) > 0 {
+			n++
+		}
+	}
 	return n, err
 }

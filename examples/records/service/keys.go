@@ -1,0 +1,123 @@
+package service
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/surety-go/surety/crypto"
+	"github.com/surety-go/surety/crypto/cryptosql"
+	"github.com/surety-go/surety/crypto/localkms"
+)
+
+// DefaultKeyDir returns where the keys of a data directory belong: a folder of
+// its own in the user's configuration directory.
+func DefaultKeyDir(dataDir string) (string, error) {
+	config, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("no directory for keys: %w", err)
+	}
+	sum := sha256.Sum256([]byte(dataDir))
+	return filepath.Join(config, "surety", fmt.Sprintf("records-%x", sum[:6])), nil
+}
+
+// keys are the keys of the service: personal values under keys of their own,
+// everything else derived from one secret that lies sealed beside the data.
+type keys struct {
+	*crypto.Keeper
+	root []byte
+}
+
+var rootBinding = crypto.Binding{Tenant: "system", Purpose: "root secret"}
+
+func (s *Service) openKeys(ctx context.Context) error {
+	file := filepath.Join(s.o.KeyDir, "kek.json")
+	var kek *localkms.KEK
+	var err error
+	if s.o.Passphrase != "" {
+		kek, err = localkms.Passphrase(file, s.o.Dir, []byte(s.o.Passphrase))
+	} else {
+		kek, err = localkms.KeyFile(file, s.o.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("key file %s: %w", file, err)
+	}
+	root, err := s.rootSecret(ctx, kek)
+	if err != nil {
+		return err
+	}
+	if err := cryptosql.Migrate(ctx, s.db); err != nil {
+		return err
+	}
+	store, err := cryptosql.New(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	// The keeper records in the log itself: its own events hold nothing
+	// personal, and the log seals with it.
+	keeper, err := crypto.NewKeeper(kek, store, s.log, crypto.Options{})
+	if err != nil {
+		return err
+	}
+	s.onClose(keeper.Close)
+	s.keys = &keys{keeper, root}
+	s.mount(keeper)
+	return nil
+}
+
+// rootSecret reads the service's secret, or makes it for new data.
+func (s *Service) rootSecret(ctx context.Context, kek *localkms.KEK) ([]byte, error) {
+	file := s.path("secret.sealed")
+	wrapped, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		root := make([]byte, 32)
+		rand.Read(root)
+		if wrapped, err = kek.Wrap(ctx, root, rootBinding); err != nil {
+			return nil, fmt.Errorf("secret %s: %w", file, err)
+		}
+		return root, os.WriteFile(file, wrapped, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	root, err := kek.Unwrap(ctx, wrapped, rootBinding)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s does not open with this key or passphrase: %w", file, err)
+	}
+	return root, nil
+}
+
+// subkey derives a key for one use (HKDF, RFC 5869).
+func (k *keys) subkey(use string) []byte {
+	b, err := hkdf.Key(sha256.New, k.root, nil, "records "+use, 32)
+	if err != nil {
+		panic(err) // 32 bytes can always be derived
+	}
+	return b
+}
+
+// evidenceKey signs evidence bundles.
+func (k *keys) evidenceKey() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(k.subkey("evidence"))
+}
+
+// SealSeed makes keys a totp.Sealer.
+func (k *keys) SealSeed(ctx context.Context, tenant, account, id string, seed []byte) ([]byte, error) {
+	return k.Seal(ctx, nil, seed, seedBinding(tenant, account, id))
+}
+
+// OpenSeed reverses SealSeed.
+func (k *keys) OpenSeed(ctx context.Context, tenant, account, id string, sealed []byte) ([]byte, error) {
+	return k.Open(ctx, nil, sealed, seedBinding(tenant, account, id))
+}
+
+func seedBinding(tenant, account, id string) crypto.Binding {
+	return crypto.Binding{Tenant: tenant, Subject: account, Table: "totp", Column: "seed", Row: id}
+}

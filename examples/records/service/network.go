@@ -1,0 +1,88 @@
+package service
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/guard"
+	"github.com/surety-go/surety/guard/browser"
+	"github.com/surety-go/surety/guard/clientip"
+	"github.com/surety-go/surety/health"
+	"github.com/surety-go/surety/ratelimit"
+	"github.com/surety-go/surety/ratelimit/firewall"
+)
+
+// network is what stands between the network and the application.
+type network struct {
+	probes    *health.Probes
+	behind    *clientip.Guard
+	firewall  *firewall.Firewall
+	perClient *ratelimit.Limiter
+	perUser   *ratelimit.Limiter
+	headers   *browser.HeaderGuard
+	origin    *browser.OriginGuard
+	metrics   guard.Guard
+}
+
+func (s *Service) openNetwork(context.Context) error {
+	n := &network{}
+	var err error
+	// The demo's proxy is this machine: its header counts, so that the tour
+	// can be many clients.
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	if n.behind, err = clientip.New(clientip.Options{Trusted: trusted}); err != nil {
+		return err
+	}
+	deny := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} // RFC 5737: nobody's
+	if n.firewall, err = firewall.New(firewall.Lists{Deny: deny}, s.recorder, firewall.Options{}); err != nil {
+		return err
+	}
+	if n.perClient, err = ratelimit.New(ratelimit.Policy{Name: "client", Count: 600, Per: time.Minute, Burst: 200}, ratelimit.ByClient(), ratelimit.Options{}); err != nil {
+		return err
+	}
+	if n.perUser, err = ratelimit.New(ratelimit.Policy{Name: "user", Count: 600, Per: time.Minute, Burst: 100}, ratelimit.ByActor(), ratelimit.Options{NoHeaders: true}); err != nil {
+		return err
+	}
+	if n.headers, err = browser.Headers(browser.HeaderOptions{}); err != nil {
+		return err
+	}
+	if n.origin, err = browser.SameOrigin(); err != nil {
+		return err
+	}
+	if n.metrics, err = guard.Metrics(nil); err != nil {
+		return err
+	}
+	n.probes, err = health.New([]health.Check{
+		{Name: "database", Run: s.db.PingContext, Every: time.Second},
+		{Name: "audit-log", Run: s.log.Ready, Every: time.Second},
+	}, health.Options{})
+	if err != nil {
+		return err
+	}
+	s.onClose(n.probes.Close)
+	s.network = n
+	s.mount(n.probes)
+	return nil
+}
+
+// base are the guards of every call, over HTTP and gRPC.
+func (s *Service) base() []guard.Guard {
+	n := s.network
+	return []guard.Guard{
+		guard.Audit(s.recorder), n.metrics, n.headers,
+		n.behind, n.firewall, n.origin, n.perClient, guard.Limits(1<<20, 0),
+		s.identity.identify,
+		n.perUser,
+	}
+}
+
+// table is the log's acknowledgement table: opening a file is on disk before
+// the file is shown.
+func table() auditlog.Table {
+	return append(auditlog.Table{
+		{Action: "files.read", Ack: auditlog.Durable},
+		{Action: "crypto.key.unwrap", Outcome: auditlog.Success, Ack: auditlog.Aggregated},
+	}, auditlog.DefaultTable()...)
+}

@@ -1,0 +1,146 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/surety-go/surety/authn"
+	"github.com/surety-go/surety/examples/records/recordsv1"
+	"github.com/surety-go/surety/guard"
+	"github.com/surety-go/surety/guard/guardgrpc"
+	"github.com/surety-go/surety/health"
+)
+
+// signedIn admits everyone who is signed in with two factors.
+func signedIn() guard.Guard {
+	return authn.Required(authn.AAL2, authn.RequiredOptions{LoginPage: "/login"})
+}
+
+// routes is everything the service answers to over HTTP.
+func (s *Service) routes() []guard.Route {
+	probe := guard.Public("orchestrators have no credentials, and the answer holds no data")
+	style := guard.Public("the sign-in page needs its style sheet")
+	read := s.gate.Require(payroll, benefits, directory)
+	route := func(pattern, action string, h http.Handler, guards ...guard.Guard) guard.Route {
+		return guard.Route{Pattern: pattern, Action: action, Guards: guards, Handler: h}
+	}
+	f := func(h http.HandlerFunc) http.Handler { return h }
+	return []guard.Route{
+		route("GET /livez", "health.live", s.network.probes.Live(), probe),
+		route("GET /readyz", "health.ready", s.network.probes.Ready(), probe),
+		route("GET /startupz", "health.start", s.network.probes.Started(), probe),
+		route("GET /static/app.css", "pages.style", f(s.stylesheet), style),
+
+		route("GET /{$}", "pages.home", f(s.home), signedIn()),
+		route("GET /files", "files.list", f(s.filesPage), s.may("list", "file")),
+		route("GET /files/{id}", "files.read", f(s.filePage), s.mayRead(), read),
+		route("POST /files/{id}", "files.update", f(s.saveFile), s.may("update", "file"), s.gate.Require(payroll)),
+		route("GET /privacy", "privacy.page.read", f(s.privacyPage), s.may("use", "privacy")),
+		route("POST /privacy/give", "privacy.consent.give", s.formConsent(true), s.may("use", "privacy")),
+		route("POST /privacy/withdraw", "privacy.consent.withdraw", s.formConsent(false), s.may("use", "privacy")),
+		route("POST /privacy/erasure", "privacy.erasure.ask", f(s.formErase), s.may("use", "privacy")),
+		route("GET /audit", "audit.read", f(s.auditPage), s.may("read", "audit")),
+		route("GET /controls", "controls.read", f(s.controlsPage), s.may("read", "control")),
+		route("GET /evidence", "evidence.export", f(s.evidence), s.may("export", "evidence")),
+
+		route("GET /api/me", "account.read", f(s.apiMe), signedIn()),
+		route("GET /api/files", "files.list", f(s.apiList), s.may("list", "file")),
+		route("GET /api/files/{id}", "files.read", f(s.apiRead), s.mayRead(), read),
+		route("PUT /api/files/{id}", "files.update", f(s.apiUpdate), s.may("update", "file"), s.gate.Require(payroll)),
+		route("POST /api/consent/give", "privacy.consent.give", s.apiConsent(true), s.may("use", "privacy")),
+		route("POST /api/consent/withdraw", "privacy.consent.withdraw", s.apiConsent(false), s.may("use", "privacy")),
+		route("POST /api/erasure", "privacy.erasure.ask", f(s.apiErase), s.may("use", "privacy")),
+		route("GET /api/controls", "controls.read", f(s.apiControls), s.may("read", "control")),
+		route("POST /api/integrity", "integrity.scan", f(s.apiScan), s.may("read", "audit")),
+		route("GET /api/audit", "audit.read", f(s.apiAudit), s.may("read", "audit")),
+		route("GET /api/findings", "findings.read", f(s.apiFindings), s.may("read", "audit")),
+		route("POST /api/egress", "vendors.send", f(s.apiEgress), s.may("update", "file"), s.gate.Require(payroll)),
+	}
+}
+
+// methods is everything the service answers to over gRPC: the same actions
+// behind the same guards.
+func (s *Service) methods() []guard.Route {
+	method := func(pattern, action string, guards ...guard.Guard) guard.Route {
+		return guard.Route{Pattern: pattern, Action: action, Guards: guards}
+	}
+	watch := method(recordsv1.Records_Watch_FullMethodName, "files.watch", s.may("list", "file"))
+	watch.Stream = true
+	return []guard.Route{
+		method(recordsv1.Records_List_FullMethodName, "files.list", s.may("list", "file")),
+		method(recordsv1.Records_Read_FullMethodName, "files.read", s.mayRead(), s.gate.Require(payroll, benefits, directory)),
+		method(recordsv1.Records_Update_FullMethodName, "files.update", s.may("update", "file"), s.gate.Require(payroll)),
+		watch,
+	}
+}
+
+// openRoutes builds both servers; a mistake in a table keeps the service from
+// opening.
+func (s *Service) openRoutes(context.Context) error {
+	mux, err := guard.NewMux(s.base(), append(s.identity.flow.Routes(), s.routes()...)...)
+	if err != nil {
+		return err
+	}
+	guarded, err := guardgrpc.New(s.base(), s.methods()...)
+	if err != nil {
+		return err
+	}
+	server := grpc.NewServer(guarded.Options()...)
+	recordsv1.RegisterRecordsServer(server, &rpc{s: s})
+	if err := guarded.Verify(server); err != nil {
+		return err
+	}
+	s.onClose(func() error {
+		server.Stop()
+		guarded.Wait()
+		return nil
+	})
+	s.handler = both(purposeOfLinks(mux), server)
+	s.mount(mux)
+	return nil
+}
+
+// both serves HTTP and gRPC on one port: gRPC is HTTP/2 with a content type
+// of its own.
+func both(h http.Handler, g *grpc.Server) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			g.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// purposeOfLinks lets links and forms state a purpose, which can't send
+// headers.
+func purposeOfLinks(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Query().Get("purpose"); p != "" && r.Header.Get("Purpose") == "" {
+			r.Header.Set("Purpose", p)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Serve serves until ctx ends, drains, and closes the service.
+func (s *Service) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
+		Protocols: new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS, on loopback
+	err := health.Serve(ctx, s.network.probes, l, server, health.ServeOptions{Finish: 10 * time.Second})
+	if err = errors.Join(err, s.Close()); err != nil {
+		return fmt.Errorf("records: serve: %w", err)
+	}
+	return nil
+}

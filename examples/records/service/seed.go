@@ -1,0 +1,79 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"strings"
+
+	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/authn/login"
+)
+
+// demoPeople are the people of both demo companies.
+var demoPeople = []struct{ role, name, title string }{
+	{"owner", "Olive Oduya", "Head of People"},
+	{"manager", "Maxim Moreau", "Team Lead"},
+	{"employee", "Esra Eriksen", "Engineer"},
+	{"auditor", "Avery Adeyemi", "Internal Auditor"},
+}
+
+// seed makes two tenants with four accounts each, once, for a demo.
+func (s *Service) seed(ctx context.Context) error {
+	if !s.o.Demo {
+		return nil
+	}
+	ctx = auditlog.WithActor(ctx, auditlog.Actor{ID: "seed", Kind: auditlog.System})
+	for _, tenant := range []string{"acme", "globex"} {
+		there, err := s.identity.accounts.List(ctx, tenant)
+		if err != nil || len(there) > 0 {
+			return err
+		}
+		if err := s.seedTenant(ctx, tenant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) seedTenant(ctx context.Context, tenant string) error {
+	for i, d := range demoPeople {
+		a := Account{Tenant: tenant, Role: d.role, ID: id(), Name: d.role + "@" + tenant + ".example", Password: once()}
+		hash, err := s.identity.passwords.Hash(ctx, a.Password)
+		if err != nil {
+			return err
+		}
+		if err := s.identity.accounts.Create(ctx, login.Account{Tenant: tenant, ID: a.ID, Name: a.Name, Password: hash, MustChange: true}); err != nil {
+			return err
+		}
+		if err := s.access.assign(ctx, tenant, a.ID, d.role); err != nil {
+			return err
+		}
+		person := Person{
+			Tenant: tenant, ID: a.ID, Title: d.title, Name: d.name, Email: a.Name,
+			NationalID: "DEMO-" + strings.ToUpper(tenant[:1]) + "-000" + string(rune('1'+i)), Version: 1,
+		}
+		if err := s.people.insert(ctx, person); err != nil {
+			return err
+		}
+		s.identity.demo = append(s.identity.demo, a)
+	}
+	return nil
+}
+
+var letters = base32.NewEncoding("abcdefghijkmnpqrstuvwxyz23456789").WithPadding(base32.NoPadding)
+
+// id is a random account id: a pseudonym for life.
+func id() string {
+	b := make([]byte, 10)
+	rand.Read(b)
+	return "u-" + letters.EncodeToString(b)
+}
+
+// once is a password for the first sign-in, 100 bits in five groups.
+func once() string {
+	b := make([]byte, 13)
+	rand.Read(b)
+	s := letters.EncodeToString(b)
+	return strings.Join([]string{s[:4], s[4:8], s[8:12], s[12:16], s[16:20]}, "-")
+}

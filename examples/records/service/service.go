@@ -1,0 +1,363 @@
+// Package service is a personal-records service with the controls of Surety
+// wired in; the command examples/records serves it. Read [Open] first: it is
+// the list of what is mounted. routes.go is the list of what is served.
+package service
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the embedded database
+
+	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/controls"
+	"github.com/surety-go/surety/controls/catalogue"
+	"github.com/surety-go/surety/controls/classify"
+	"github.com/surety-go/surety/controls/detect"
+	"github.com/surety-go/surety/controls/findings"
+	"github.com/surety-go/surety/controls/monitor"
+	"github.com/surety-go/surety/controls/register"
+	"github.com/surety-go/surety/privacy"
+	"github.com/surety-go/surety/privacy/consent"
+	"github.com/surety-go/surety/privacy/erasure"
+)
+
+// Options are what a service is opened with.
+type Options struct {
+	// Dir holds the database, the audit log and the registers. It is created.
+	Dir string
+	// KeyDir holds the keys, apart from the data. It is created.
+	KeyDir string
+	// Passphrase, when set, wraps the keys of the data instead of a key file.
+	Passphrase string
+	// Demo seeds tenants and accounts and marks evidence as a demo's. Cookies
+	// are not confined to TLS, which is why the command serves loopback only.
+	Demo bool
+	// Logger gets what operators watch; nil is slog's default.
+	Logger *slog.Logger
+}
+
+// A Service is the running application.
+type Service struct {
+	o      Options
+	db     *sql.DB
+	schema classify.Schema
+
+	log      *auditlog.Log
+	recorder auditlog.Recorder // the log behind sealing and detection
+	keys     *keys
+	people   *people
+	identity *identity
+	access   *access
+	network  *network
+
+	gate   *privacy.Gate
+	ledger *consent.Ledger
+	eraser *erasure.Eraser
+
+	catalogue *catalogue.Catalogue
+	registers *register.Set
+	vendors   *register.Gate
+	findings  *findings.Tracker
+	detector  *detect.Detector
+	monitor   *monitor.Monitor
+	changes   *changes
+	handler   http.Handler
+	verifier  string // the log's public key
+
+	mu         sync.Mutex
+	components []controls.Component
+	closers    []func() error
+}
+
+// Open opens or creates a service in a directory. What it opened before a
+// failure it closes again.
+func Open(ctx context.Context, o Options) (*Service, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	s := &Service{o: o, changes: newChanges()}
+	for _, step := range []func(context.Context) error{
+		s.openDirs, s.openDatabase, s.openLog, s.openKeys, s.openFindings, s.openAccess, s.openIdentity,
+		s.openPrivacy, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// Close closes everything in the reverse order of opening.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	closers := s.closers
+	s.closers = nil
+	s.mu.Unlock()
+	var errs []error
+	for i := len(closers) - 1; i >= 0; i-- {
+		errs = append(errs, closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) onClose(f func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closers = append(s.closers, f)
+}
+
+// mount notes components whose controls the monitor probes.
+func (s *Service) mount(c ...controls.Component) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.components = append(s.components, c...)
+}
+
+// mounted lists the controls of everything that is mounted.
+func (s *Service) mounted() []controls.Control {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []controls.Control
+	for _, c := range s.components {
+		list = append(list, c.Controls()...)
+	}
+	return list
+}
+
+func (s *Service) path(name string) string { return filepath.Join(s.o.Dir, name) }
+
+// openDirs makes the directories. Root could write anywhere, so what is in
+// the way is looked for and named.
+func (s *Service) openDirs(context.Context) error {
+	for name, dir := range map[string]string{"data": s.o.Dir, "key": s.o.KeyDir} {
+		if dir == "" || !filepath.IsAbs(dir) {
+			return fmt.Errorf("%s directory %q: want an absolute path", name, dir)
+		}
+		if err := makeDir(dir); err != nil {
+			return fmt.Errorf("%s directory: %w", name, err)
+		}
+	}
+	if inside(s.o.Dir, s.o.KeyDir) {
+		return fmt.Errorf("key directory %s lies inside the data directory: keys beside the data protect nothing", s.o.KeyDir)
+	}
+	return nil
+}
+
+func makeDir(dir string) error {
+	for p := dir; ; p = filepath.Dir(p) {
+		info, err := os.Stat(p)
+		if err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is a file: choose another directory", p)
+		}
+		if err == nil || p == filepath.Dir(p) {
+			break
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("%w: choose a directory that can be written", err)
+	}
+	return nil
+}
+
+// inside reports whether dir is outer or below it.
+func inside(outer, dir string) bool {
+	rel, err := filepath.Rel(outer, dir)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func (s *Service) openDatabase(ctx context.Context) error {
+	file := s.path("records.db")
+	dsn := "file:" + file + "?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+		"&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", file, err)
+	}
+	s.onClose(db.Close)
+	s.db = db
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check").Scan(&verdict); err != nil || verdict != "ok" {
+		return fmt.Errorf("database %s is damaged (%s%v): restore it from a backup; nothing was changed", file, verdict, errText(err))
+	}
+	if _, err := db.ExecContext(ctx, peopleTable); err != nil {
+		return fmt.Errorf("database %s: %w", file, err)
+	}
+	return os.Chmod(file, 0o600)
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// openLog opens the audit log. Its signing key lies with the other keys.
+func (s *Service) openLog(context.Context) error {
+	const origin = "records.example/log"
+	keyFile := filepath.Join(s.o.KeyDir, "log.key")
+	signer, verifier, err := auditlog.KeyFile(keyFile, origin)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, statErr := os.Stat(s.path("log")); statErr == nil {
+			return fmt.Errorf("the log %s exists and its signing key %s does not: put the key back", s.path("log"), keyFile)
+		}
+		signer, verifier, err = auditlog.NewKeyFile(keyFile, origin)
+	}
+	if err != nil {
+		return err
+	}
+	if err := makeDir(s.path("log")); err != nil {
+		return err
+	}
+	log, err := auditlog.Open(s.path("log"), signer, auditlog.Options{
+		Table:       table(),
+		SegmentSize: 4 << 20, // a demo writes little
+		Reserve:     64 << 20,
+		Store:       auditlog.FileStore(filepath.Join(s.o.KeyDir, "log.checkpoint")),
+	})
+	if err != nil {
+		return fmt.Errorf("audit log %s: %w", s.path("log"), err)
+	}
+	s.onClose(log.Close)
+	s.log, s.verifier = log, verifier
+	s.mount(log)
+	return nil
+}
+
+// openFindings prepares findings and the detector, which stands in front of
+// the log: everything that records is looked at.
+func (s *Service) openFindings(context.Context) error {
+	var err error
+	if s.catalogue, err = catalogue.Default(); err != nil {
+		return err
+	}
+	if s.catalogue, err = s.catalogue.Overlay("controls.yaml", overlay); err != nil {
+		return err
+	}
+	sealing, err := auditlog.Sealing(s.log, s.keys)
+	if err != nil {
+		return err
+	}
+	if s.findings, err = findings.New(findings.NewMemory(), sealing, s.catalogue.Owner, findings.Options{}); err != nil {
+		return err
+	}
+	s.detector, err = detect.New(sealing, rules(), detect.Options{
+		Findings: s.findings,
+		Actions:  map[string]detect.Action{"lock": s.lock},
+	})
+	if err != nil {
+		return err
+	}
+	s.recorder = s.detector
+	s.mount(s.findings, s.detector)
+	return nil
+}
+
+func (s *Service) openPrivacy(ctx context.Context) error {
+	store, err := openConsents(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	if s.ledger, err = consent.New(store, s.keys.subkey("consent"), s.recorder); err != nil {
+		return err
+	}
+	if s.gate, err = privacy.NewGate(purposes, s.ledger, s.recorder); err != nil {
+		return err
+	}
+	if s.schema, err = schema(); err != nil {
+		return err
+	}
+	s.people = &people{db: s.db, vault: s.keys, rows: s.access.rows}
+	places := []erasure.Place{filePlace{s.people}, accountPlace{s.identity}}
+	if s.eraser, err = erasure.New(s.keys, s.recorder, erasure.Options{}, places...); err != nil {
+		return err
+	}
+	s.mount(s.ledger, s.gate, s.eraser)
+	return nil
+}
+
+// openRegisters seeds the registers once and reads them every time.
+func (s *Service) openRegisters(context.Context) error {
+	dir := s.path("registers")
+	if err := seedRegisters(dir, time.Now()); err != nil {
+		return fmt.Errorf("registers %s: %w", dir, err)
+	}
+	var err error
+	if s.registers, err = register.Load(os.DirFS(dir), s.catalogue, s.mounted); err != nil {
+		return fmt.Errorf("registers %s: %w", dir, err)
+	}
+	if s.vendors, err = s.registers.Vendors.Gate(s.recorder); err != nil {
+		return err
+	}
+	s.mount(s.registers)
+	return nil
+}
+
+func (s *Service) openMonitor(context.Context) error {
+	m, err := monitor.New(s.catalogue, s.recorder, monitor.Options{Findings: s.findings}, s.components...)
+	if err != nil {
+		return err
+	}
+	if err := s.catalogue.Assess(m.Components()...).Err(); err != nil {
+		return err
+	}
+	if err := m.Start(); err != nil {
+		return err
+	}
+	s.onClose(m.Close)
+	s.monitor = m
+	return nil
+}
+
+// rules are the patterns of attack that are looked for: those shipped, and a
+// stricter one on single accounts.
+func rules() []detect.Rule {
+	return append(detect.DefaultRules(), detect.Rule{
+		ID: "password.account", Title: "Wrong passwords on one account", Severity: findings.High, Control: "authn.throttle",
+		Match: []detect.Match{
+			{Action: "authn.password.verify", Outcome: auditlog.Denied}, {Action: "authn.throttle.admit", Outcome: auditlog.Denied},
+		},
+		Group: []string{"tenant", "target.account"}, Count: 5, Window: catalogue.Period(15 * time.Minute), Action: "lock",
+	})
+}
+
+// probe tries every control now.
+func (s *Service) probe(ctx context.Context) ([]controlRow, error) {
+	entries, err := s.monitor.RunAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]controlRow, 0, len(entries))
+	for _, e := range entries {
+		known, _ := s.catalogue.Control(e.ID)
+		rows = append(rows, controlRow{
+			Key: e.Control, Title: known.Title, Criteria: criteria(known), State: e.State, Observed: e.Observed,
+		})
+	}
+	return rows, nil
+}
+
+// Welcome prints how to use a demo that was seeded just now.
+func (s *Service) Welcome(out io.Writer, addr string) { s.identity.welcome(out, addr) }
+
+// SelfTest reads one file of each tenant and scans for changes: what a restore
+// must be able to do before anyone is let in.
+func (s *Service) SelfTest(ctx context.Context) error {
+	for _, tenant := range []string{"acme", "globex"} {
+		if _, err := s.people.list(ctx, tenant); err != nil {
+			return fmt.Errorf("tenant %s: %w", tenant, err)
+		}
+	}
+	return s.log.Ready(ctx)
+}

@@ -1,0 +1,122 @@
+package tour
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An event as the API shows it.
+type event struct{ Action, Outcome, Actor, Kind, Reason, Target string }
+
+func count(a answer, match func(event) bool) (int, error) {
+	var body struct{ Events []event }
+	if err := json.Unmarshal(a.body, &body); err != nil {
+		return 0, broken("events: %v", err)
+	}
+	n := 0
+	for _, e := range body.Events {
+		if match(e) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// A control's result as the API shows it.
+type result struct{ Key, Title, State, Observed string }
+
+func (c *client) controls(ctx context.Context) ([]result, error) {
+	auditor, err := c.signedIn(ctx, "acme", "auditor")
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.want(ctx, 200, "GET", "/api/controls", auditor.token, nil)
+	if err != nil {
+		return nil, err
+	}
+	var body struct{ Controls []result }
+	if err := json.Unmarshal(a.body, &body); err != nil {
+		return nil, broken("controls: %v", err)
+	}
+	return body.Controls, nil
+}
+
+// register shows that a register's own probe passes.
+func register(id string) func(context.Context, *client) (string, error) {
+	return func(ctx context.Context, c *client) (string, error) {
+		list, err := c.controls(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range list {
+			if strings.HasPrefix(r.Key, id) {
+				if r.State != "pass" {
+					return "", broken("%s is %s: %s", r.Key, r.State, r.Observed)
+				}
+				return r.Observed, nil
+			}
+		}
+		return "", broken("%s is not among %d controls", id, len(list))
+	}
+}
+
+func vendors(ctx context.Context, c *client) (string, error) {
+	owner, err := c.signedIn(ctx, "acme", "owner")
+	if err != nil {
+		return "", err
+	}
+	for _, v := range []struct {
+		host, category string
+		status         int
+	}{
+		{"payroll.vendor.example", "user.name", 200},
+		{"payroll.vendor.example", "user.government_id", 403}, // not agreed on
+		{"tracker.vendor.example", "user.name", 403},          // not declared
+	} {
+		if _, err := c.want(ctx, v.status, "POST", "/api/egress", owner.token, map[string]any{"host": v.host, "category": v.category}); err != nil {
+			return "", err
+		}
+	}
+	return "the payroll bureau gets names and no national ids; an undeclared host gets nothing", nil
+}
+
+// expected are the controls that can't pass in this process, and why.
+var expected = []string{"auditlog.anchor"}
+
+func probes(ctx context.Context, c *client) (string, error) {
+	list, err := c.controls(ctx)
+	if err != nil {
+		return "", err
+	}
+	passed, failing := 0, []string{}
+	for _, r := range list {
+		switch {
+		case r.State == "pass" || r.State == "not-applicable":
+			passed++
+		case slices.ContainsFunc(expected, func(id string) bool { return strings.HasPrefix(r.Key, id) }):
+			failing = append(failing, r.Key+": "+r.Observed)
+		default:
+			return "", broken("%s is %s: %s", r.Key, r.State, r.Observed)
+		}
+	}
+	if passed < 20 {
+		return "", broken("only %d of %d controls passed", passed, len(list))
+	}
+	return fmt.Sprintf("%d of %d controls pass; as it must, %s", passed, len(list), strings.Join(failing, "; ")), nil
+}
+
+func findingsListed(ctx context.Context, c *client) (string, error) {
+	auditor, err := c.signedIn(ctx, "acme", "auditor")
+	if err != nil {
+		return "", err
+	}
+	f, err := c.finding(ctx, auditor.token, func(f finding) bool { return strings.HasPrefix(f.Control, "auditlog.") })
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, %s: %s is to see to it by %s", f.Control, f.State, f.Owner, f.Due.Format(time.DateOnly)), nil
+}

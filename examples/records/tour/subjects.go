@@ -1,0 +1,142 @@
+package tour
+
+// subjects lists what the tour shows, in the order of the trust categories.
+func subjects() []row {
+	return []row{
+		{
+			subject: "Security: sign-in with two factors", criterion: "CC6.1", control: "authn.login",
+			promise:  "No session before both factors; the first password works once; a code works once.",
+			try:      twoFactors,
+			evidence: "events authn.* in the audit log",
+			thin:     "passkeys and federation are not wired in yet",
+		},
+		{
+			subject: "Security: sessions end when they are told to", criterion: "CC6.2", control: "authn.session",
+			promise:  "Ending a session closes its open gRPC stream within two seconds, and nothing brings it back.",
+			try:      revocation,
+			evidence: "events authn.session.*",
+		},
+		{
+			subject: "Security: intrusion detection", criterion: "CC7.2", control: "controls.detect",
+			promise:  "Wrong passwords on one account become a finding with an owner, and lock the account for a while.",
+			try:      intrusion,
+			evidence: "finding on authn.throttle, event of the detector",
+		},
+		{
+			subject: "Security: firewall and limits", criterion: "CC6.6", control: "ratelimit.firewall",
+			promise:  "A denied range is refused, also behind the proxy; a flood from one client is cut off for that client only.",
+			try:      firewalled,
+			evidence: "aggregated denials in the audit log",
+			thin:     "what the host's own packet filter does can't be seen from inside",
+		},
+		{
+			subject: "Security: encryption", criterion: "CC6.1", control: "crypto.envelope",
+			promise:  "Names and national ids stand in no file of the data directory, and the keys lie elsewhere.",
+			try:      encrypted,
+			evidence: "the data directory itself; probe of crypto.envelope",
+			thin:     "the key-encryption key is a local file; a KMS would be a server",
+		},
+		{
+			subject: "Availability: load balancing", criterion: "A1.1", control: "health.balance",
+			promise:  "Requests are spread over two endpoints.",
+			try:      balanced,
+			evidence: "requests counted at each endpoint",
+			thin:     "both endpoints are proxies of the tour's own before one process",
+		},
+		{
+			subject: "Availability: failover", criterion: "A1.2", control: "health.balance",
+			promise:  "When an endpoint dies, every repeatable request is answered by the other.",
+			try:      failover,
+			evidence: "event health.balance.eject",
+			thin:     "as above; databases fail over with health/sqlfailover later",
+		},
+		{
+			subject: "Processing integrity: audit log", criterion: "PI1.5", control: "auditlog.log",
+			promise:  "The log verifies offline with a key handed over beforehand; one changed byte does not.",
+			try:      auditLog,
+			evidence: "the log directory, checked by auditlog/verify",
+			thin:     "no second party witnesses this log: auditlog.anchor reports fail, as it must",
+		},
+		{
+			subject: "Processing integrity: unauthorised change", criterion: "PI1.5", control: "integrity.rows",
+			promise:  "An UPDATE past the application is found on the next read and by a scan.",
+			try:      unauthorised,
+			evidence: "event integrity.row.mismatch",
+		},
+		{
+			subject: "Confidentiality: classification", criterion: "C1.1", control: "privacy.purpose",
+			promise:  "A field comes out only for a purpose that its tag names.",
+			try:      classification,
+			evidence: "struct tags of service.Person; events files.read with their purpose",
+		},
+		{
+			subject: "Confidentiality: access control", criterion: "CC6.3", control: "authz.policy",
+			promise:  "The same denial, with the same event, over HTTP and gRPC; no role counts in another tenant.",
+			try:      accessControl,
+			evidence: "events authz.decide and files.* with reason authz.policy",
+		},
+		{
+			subject: "Privacy: notice", criterion: "P1.1", control: "privacy.consent",
+			promise:  "Every choice names the version of the notice the person saw.",
+			try:      notice,
+			evidence: "events privacy.consent.*",
+			thin:     "notices in several languages and proof of display come later",
+		},
+		{
+			subject: "Privacy: consent", criterion: "P2.1", control: "privacy.consent",
+			promise:  "Without consent no read for that purpose; withdrawing is one call and counts at once.",
+			try:      consented,
+			evidence: "events privacy.consent.* with the ledger's head",
+		},
+		{
+			subject: "Privacy: access and erasure requests (GDPR, CCPA)", criterion: "P4.3", control: "privacy.erasure",
+			promise:  "A person reads their own file, then has it erased: the key is gone, the account too, and the log still verifies.",
+			try:      erased,
+			evidence: "events crypto.key.destroy, privacy.erasure.complete",
+			thin:     "statutory clocks and identity checks come with privacy/dsr",
+		},
+		{
+			subject: "Risk assessment", criterion: "CC3.2", control: "controls.register.risk",
+			promise:  "Every risk has an owner, a review date and treatments that are live controls.",
+			try:      register("controls.register.risk"),
+			evidence: "data/registers/risks.yaml",
+		},
+		{
+			subject: "Governance", criterion: "CC5.3", control: "controls.register.policy",
+			promise:  "Every live control is demanded by a policy that is approved, in force and acknowledged.",
+			try:      register("controls.register.policy"),
+			evidence: "data/registers/policies.yaml",
+		},
+		{
+			subject: "Vendors", criterion: "CC9.2", control: "controls.register.vendor",
+			promise:  "Data leaves for declared vendors and declared categories only.",
+			try:      vendors,
+			evidence: "data/registers/vendors.yaml; events of the egress gate",
+		},
+		{
+			subject: "Monitoring: live probes", criterion: "CC4.1", control: "controls.monitor",
+			promise:  "Every control is tried on the running service; only the missing witness fails.",
+			try:      probes,
+			evidence: "events controls.probe.run; GET /controls",
+		},
+		{
+			subject: "Monitoring: findings", criterion: "CC4.2", control: "controls.findings",
+			promise:  "What failed is a finding with an owner and a due date.",
+			try:      findingsListed,
+			evidence: "GET /api/findings",
+		},
+		{
+			subject: "Information and communication: evidence", criterion: "CC2.1", control: "controls.monitor",
+			promise:  "One signed bundle, checked offline with keys handed over beforehand; a changed byte is refused.",
+			try:      evidenceBundle,
+			evidence: "GET /evidence, marked as a demo's",
+		},
+		{
+			subject: "Availability: recovery", criterion: "A1.3", control: "health.drill",
+			promise:  "From a copy of the data and the keys kept apart, the service is back and its log verifies.",
+			try:      recovery,
+			evidence: "time to recover, measured here",
+			thin:     "scheduled, encrypted backups and recorded drills come with health/drill",
+		},
+	}
+}
