@@ -53,7 +53,7 @@ type KeyID [32]byte
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 // HeaderSize is the length of the header of every sealed value, in bytes.
-const HeaderSize = 4 + len(KeyID{})
+const HeaderSize = 4 + 32
 
 const (
 	magic0, magic1 = 0xA5, 0x53

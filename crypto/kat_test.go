@@ -42,7 +42,7 @@ func TestKnownAnswers(t *testing.T) {
 		seen[a.Algorithm]++
 		t.Run(a.Name, func(t *testing.T) { a.check(t) })
 	}
-	for _, a := range []Algorithm{AES256GCM, AES256GCMDerived, AES256SIV} {
+	for _, a := range []Algorithm{AES256GCM, AES256GCMDerived, AES256SIV, Stream} {
 		if seen[a] > 0 {
 			continue
 		}
@@ -74,7 +74,7 @@ func unhex(t *testing.T, s string) []byte {
 
 func (a *knownAnswer) check(t *testing.T) {
 	sealed := unhex(t, a.Sealed)
-	m, err := newMaterial(a.Algorithm, unhex(t, a.Key))
+	m, err := newMaterial(keyAlgorithm(a.Algorithm), unhex(t, a.Key))
 	if fips140.Enforced() && a.Algorithm == AES256SIV {
 		if !errors.Is(err, ErrFIPS) {
 			t.Errorf("error %v, want ErrFIPS", err)
@@ -88,7 +88,7 @@ func (a *knownAnswer) check(t *testing.T) {
 	if err != nil || h.Algorithm != a.Algorithm || h.Key != m.id {
 		t.Fatalf("header %+v, %v", h, err)
 	}
-	plain, err := m.open(nil, sealed, &a.Binding)
+	plain, err := openKnown(m, a, sealed)
 	if err != nil || string(plain) != a.Plain {
 		t.Errorf("opens as %q, %v", plain, err)
 	}
@@ -99,21 +99,54 @@ func (a *knownAnswer) check(t *testing.T) {
 	}
 }
 
+// keyAlgorithm is the algorithm of the keys that values are sealed with.
+func keyAlgorithm(a Algorithm) Algorithm {
+	if a == Stream {
+		return AES256GCM
+	}
+	return a
+}
+
+// openKnown opens a value, or a stream of one segment.
+func openKnown(m *material, a *knownAnswer, sealed []byte) ([]byte, error) {
+	if a.Algorithm != Stream {
+		return m.open(nil, sealed, &a.Binding)
+	}
+	seg, err := newSegments(m, sealed[HeaderSize:streamHeader], &a.Binding)
+	if err != nil {
+		return nil, err
+	}
+	return seg.gcm.Open(nil, nil, sealed[streamHeader:], seg.aadOf(nil, 0, true))
+}
+
+func sealKnown(m *material, a Algorithm, plain []byte, b *Binding) ([]byte, error) {
+	if a != Stream {
+		return m.seal(nil, plain, b)
+	}
+	out := appendHeader(nil, Stream, m.id)
+	out = append(out, bytes.Repeat([]byte{7}, infoSize)...)
+	seg, err := newSegments(m, out[HeaderSize:], b)
+	if err != nil {
+		return nil, err
+	}
+	return seg.gcm.Seal(out, nil, plain, seg.aadOf(nil, 0, true)), nil
+}
+
 func newKnownAnswer(t *testing.T, a Algorithm) knownAnswer {
-	h, err := generate(a)
+	h, err := generate(keyAlgorithm(a))
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := keyBytes(a, h)
+	raw, err := keyBytes(keyAlgorithm(a), h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMaterial(a, raw)
+	m, err := newMaterial(keyAlgorithm(a), raw)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := Binding{Tenant: "acme", Subject: "u-1", Table: "people", Column: "email", Row: "17", Purpose: "contact"}
-	sealed, err := m.seal(nil, []byte("ada@example.org"), &b)
+	sealed, err := sealKnown(m, a, []byte("ada@example.org"), &b)
 	if err != nil {
 		t.Fatal(err)
 	}
