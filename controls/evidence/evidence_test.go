@@ -335,7 +335,7 @@ func TestExceptions(t *testing.T) {
 	}
 	text := strings.Join(v.Exceptions, "\n")
 	for _, want := range []string{
-		"gap: authz.policy/web: late", "authn.login is mounted and was never probed", "unknown control: authn.retina",
+		"gap: monitoring: silent", "authn.login is mounted and was never probed", "unknown control: authn.retina",
 		"at the export: catalogue: parameter out of bounds: controls.monitor: heartbeat: 5000s, want at most 900s",
 	} {
 		if !strings.Contains(text, want) {

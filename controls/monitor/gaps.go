@@ -54,9 +54,9 @@ func slack(every time.Duration) time.Duration { return every/20 + time.Second }
 func Gaps(entries []Entry, from, to time.Time) []Gap {
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b Entry) int { return compare(a.Seq, b.Seq) })
-	gaps := sequence(entries)
-	gaps = append(gaps, silence(entries, from, to)...)
-	gaps = append(gaps, lateness(entries, from, to)...)
+	silent := silence(entries, from, to)
+	gaps := append(sequence(entries), silent...)
+	gaps = append(gaps, lateness(entries, silent, from, to)...)
 	slices.SortStableFunc(gaps, func(a, b Gap) int {
 		if c := a.From.Compare(b.From); c != 0 {
 			return c
@@ -141,8 +141,9 @@ func (e *Entry) own() time.Duration {
 	return 0
 }
 
-// lateness finds, for each control, stretches longer than promised.
-func lateness(entries []Entry, from, to time.Time) (gaps []Gap) {
+// lateness finds, for each control, stretches longer than promised. Silent
+// stretches are reported once, and do not make every control late as well.
+func lateness(entries []Entry, silent []Gap, from, to time.Time) (gaps []Gap) {
 	byControl := map[string][]Entry{}
 	for _, e := range entries {
 		if e.Kind == Probed || e.Kind == Vanished {
@@ -151,13 +152,24 @@ func lateness(entries []Entry, from, to time.Time) (gaps []Gap) {
 	}
 	for control, list := range byControl {
 		slices.SortStableFunc(list, func(a, b Entry) int { return a.At.Compare(b.At) })
-		gaps = append(gaps, lateControl(control, list, from, to)...)
+		gaps = append(gaps, lateControl(control, list, silent, from, to)...)
 	}
 	return gaps
 }
 
-func lateControl(control string, list []Entry, from, to time.Time) (gaps []Gap) {
-	if first := list[0]; first.At.Sub(from) > first.Every+slack(first.Every) {
+// watched is how much of a stretch was not silent.
+func watched(from, to time.Time, silent []Gap) time.Duration {
+	d := to.Sub(from)
+	for _, g := range silent {
+		if a, b := later(from, g.From), earlier(to, g.To); a.Before(b) {
+			d -= b.Sub(a)
+		}
+	}
+	return d
+}
+
+func lateControl(control string, list []Entry, silent []Gap, from, to time.Time) (gaps []Gap) {
+	if first := list[0]; watched(from, first.At, silent) > first.Every+slack(first.Every) {
 		gaps = append(gaps, Gap{NewLate, control, from, first.At, "first probed in the period"})
 	}
 	for i, e := range list {
@@ -171,7 +183,7 @@ func lateControl(control string, list []Entry, from, to time.Time) (gaps []Gap) 
 			if e.Observed != "" {
 				what = "omitted: " + e.Observed
 			}
-		} else if until.Sub(e.At) <= e.Every+slack(e.Every) {
+		} else if watched(e.At, until, silent) <= e.Every+slack(e.Every) {
 			continue
 		}
 		if until.After(from) && e.At.Before(to) {

@@ -45,9 +45,21 @@ func TestGaps(t *testing.T) {
 		}, "silent"},
 		{"a number is repeated", func(e []Entry) []Entry { e[5].Seq = e[4].Seq; return e }, "lost lost"},
 		{"the order of the slice does not matter", func(e []Entry) []Entry { e[3], e[9] = e[9], e[3]; return e }, ""},
-		{"the end is missing", func(e []Entry) []Entry { return e[:40] }, "late a.b silent"},
-		{"the start is missing", func(e []Entry) []Entry { return e[20:] }, "silent new a.b"},
+		{"the end is missing", func(e []Entry) []Entry { return e[:40] }, "silent"},
+		{"the start is missing", func(e []Entry) []Entry { return e[20:] }, "silent"},
 		{"a probe is missing", func(e []Entry) []Entry { e[23].Kind, e[23].Control, e[23].Every = Heartbeat, "", time.Minute; return e }, "late a.b"},
+		{"a control is new", func(e []Entry) []Entry {
+			for i := range 40 {
+				if e[i].Kind == Probed {
+					e[i].Kind, e[i].Control, e[i].Every = Heartbeat, "", time.Minute
+				}
+			}
+			return e
+		}, "new a.b"},
+		{"a probe is missing before a silence", func(e []Entry) []Entry {
+			e[12].Kind, e[12].Control, e[12].Every = Heartbeat, "", time.Minute
+			return append(e[:20], e[40:]...)
+		}, "late a.b lost silent"},
 		{"a control vanished", func(e []Entry) []Entry { e[23].Kind = Vanished; return e }, "gone a.b"},
 		{"nothing at all", func([]Entry) []Entry { return nil }, "silent"},
 		{"an entry is back-dated", func(e []Entry) []Entry {

@@ -448,8 +448,8 @@ func TestHoleBetweenTwoLives(t *testing.T) {
 				t.Errorf("silent from %v to %v", g.From, g.To)
 			}
 		}
-		if kinds[Silent] != 1 || kinds[Late] != 2 || len(h.Gaps) != 3 {
-			t.Errorf("gaps %v, want one silence and two late controls", h.Gaps)
+		if kinds[Silent] != 1 || len(h.Gaps) != 1 {
+			t.Errorf("gaps %v, want one silence", h.Gaps)
 		}
 		if r := two.Controls()[0].Run(t.Context()); r.State != controls.Pass {
 			t.Errorf("since the second start: %s %s", r.State, r.Observed)

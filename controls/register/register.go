@@ -180,5 +180,9 @@ func summary(issues []Issue, passed string, args ...any) controls.Result {
 	for _, i := range issues[:min(show, len(issues))] {
 		lines = append(lines, i.String())
 	}
-	return controls.Failed("%d issues: %s", len(issues), strings.Join(lines, "; "))
+	more := ""
+	if n := len(issues) - len(lines); n > 0 {
+		more = fmt.Sprintf("; and %d more", n)
+	}
+	return controls.Failed("%s%s", strings.Join(lines, "; "), more)
 }
