@@ -27,9 +27,10 @@ func (m *Manager) Authenticate(ctx context.Context, call *guard.Call) (authn.Pri
 	if !ok {
 		return m.refuse(ctx, call, Row{}, bearer, ended("malformed"))
 	}
-	row, rec, err := m.check(ctx, tenant, key)
-	if err == nil {
-		err = m.touch(ctx, row, rec)
+	now := m.unix()
+	row, rec, err := m.check(ctx, tenant, key, now)
+	if err == nil && m.due(rec, now) {
+		err = m.touch(ctx, row, rec, now)
 	}
 	if err != nil {
 		return m.refuse(ctx, call, row, bearer, err)

@@ -37,8 +37,8 @@ func (m *Manager) List(ctx context.Context, tenant, account string) ([]Session, 
 		if row.Tenant != tenant || row.Account != account {
 			return nil, fmt.Errorf("session: the store returned a row of another account")
 		}
-		rec, err := m.open(&row)
-		if err != nil || m.expired(rec) != "" {
+		rec, err := m.open(row)
+		if err != nil || m.expired(rec, m.unix()) != "" {
 			continue
 		}
 		list = append(list, describe(row, rec))
@@ -115,7 +115,7 @@ func (m *Manager) EndToken(ctx context.Context, token, reason string) (bool, err
 	if !ok {
 		return false, nil
 	}
-	row, _, err := m.check(ctx, tenant, key)
+	row, _, err := m.check(ctx, tenant, key, m.unix())
 	if err != nil {
 		return false, err
 	}
@@ -135,7 +135,7 @@ func (m *Manager) EndOthers(ctx context.Context, token, reason string) (int, err
 	if !ok {
 		return 0, ErrEnded
 	}
-	row, _, err := m.check(ctx, tenant, key)
+	row, _, err := m.check(ctx, tenant, key, m.unix())
 	if err != nil {
 		return 0, err
 	}

@@ -217,7 +217,7 @@ func (m *Manager) trim(ctx context.Context, tenant, account string) error {
 }
 
 // check returns the session at a key if it stands now.
-func (m *Manager) check(ctx context.Context, tenant string, key Key) (Row, *record, error) {
+func (m *Manager) check(ctx context.Context, tenant string, key Key, now int64) (Row, *record, error) {
 	row, err := m.store.Get(ctx, tenant, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -227,11 +227,11 @@ func (m *Manager) check(ctx context.Context, tenant string, key Key) (Row, *reco
 	case row.Tenant != tenant || row.Key != key:
 		return row, nil, ended("forged")
 	}
-	rec, err := m.open(&row)
+	rec, err := m.open(row)
 	if err != nil {
 		return row, nil, ended("forged")
 	}
-	if cause := m.expired(rec); cause != "" {
+	if cause := m.expired(rec, now); cause != "" {
 		return row, nil, ended(cause)
 	}
 	return row, rec, nil
@@ -248,8 +248,7 @@ func (m *Manager) idle(r *record) int64 { return int64(m.limits[r.AAL].Idle / ti
 
 // expired says which limit has passed, if any. An assurance that is not one
 // of ours has no limits and so no session.
-func (m *Manager) expired(r *record) string {
-	now := m.unix()
+func (m *Manager) expired(r *record, now int64) string {
 	switch {
 	case r.AAL < authn.AAL1 || r.AAL > authn.AAL3:
 		return "forged"
@@ -261,14 +260,19 @@ func (m *Manager) expired(r *record) string {
 	return ""
 }
 
-// touch notes the use of a session, at most once a minute or a tenth of the
-// idle timeout: so much sooner can a session end. When the row has been
-// removed or rotated meanwhile, nothing is written.
-func (m *Manager) touch(ctx context.Context, row Row, rec *record) error {
-	now := m.unix()
-	if now-rec.Used < max(1, min(60, m.idle(rec)/10)) {
-		return nil
+// due reports whether the use of a session is to be noted: at most once a
+// minute or a tenth of the idle timeout. So much sooner can a session end.
+func (m *Manager) due(rec *record, now int64) bool {
+	every := int64(60)
+	if idle := m.idle(rec); idle > 0 {
+		every = max(1, min(every, idle/10))
 	}
+	return now-rec.Used >= every
+}
+
+// touch notes the use of a session. When the row has been
+// removed or rotated meanwhile, nothing is written.
+func (m *Manager) touch(ctx context.Context, row Row, rec *record, now int64) error {
 	next := *rec
 	next.Used = now
 	row.Rev++
@@ -292,7 +296,7 @@ func (m *Manager) Rotate(ctx context.Context, token string, p authn.Principal, p
 	if !ok {
 		return "", ErrEnded
 	}
-	row, rec, err := m.check(ctx, tenant, key)
+	row, rec, err := m.check(ctx, tenant, key, m.unix())
 	if err != nil {
 		return "", err
 	}

@@ -76,11 +76,17 @@ func (m *Manager) seal(r *Row, rec *record) error {
 
 var errForged = errors.New("the stored session does not carry our MAC")
 
-// open reads and verifies a row.
-func (m *Manager) open(r *Row) (*record, error) {
-	if r.rec != nil {
-		return r.rec, nil
+// open reads and verifies a row. It takes a copy, so that the row of the fast
+// path stays on the stack.
+func (m *Manager) open(row Row) (*record, error) {
+	if row.rec != nil {
+		return row.rec, nil
 	}
+	return m.verify(row)
+}
+
+func (m *Manager) verify(row Row) (*record, error) {
+	r := &row
 	cut := len(r.Data) - macSize
 	if cut <= 0 {
 		return nil, errForged
