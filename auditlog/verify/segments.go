@@ -69,6 +69,7 @@ type segmentReader struct {
 	begun bool
 	time  int64
 	bad   bool
+	body  []byte // of the present frame
 }
 
 func (s *segmentReader) file(name string, epoch uint64) error {
@@ -86,7 +87,7 @@ func (s *segmentReader) file(name string, epoch uint64) error {
 	}
 	seed := crc32.Update(0, castagnoli, binary.LittleEndian.AppendUint64(nil, epoch))
 	for !s.bad {
-		kind, index, body, ok := readFrame(r, seed)
+		kind, index, body, ok := readFrame(r, seed, &s.body)
 		if !ok {
 			return nil // the end; what is missing shows by the sizes
 		}
@@ -96,7 +97,8 @@ func (s *segmentReader) file(name string, epoch uint64) error {
 }
 
 // readFrame reads a frame, or reports false at the first that does not check.
-func readFrame(r io.Reader, seed uint32) (kind byte, index uint64, body []byte, ok bool) {
+// The body is in buf and good until the next call.
+func readFrame(r io.Reader, seed uint32, buf *[]byte) (kind byte, index uint64, body []byte, ok bool) {
 	var h [16]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
 		return 0, 0, nil, false
@@ -106,7 +108,10 @@ func readFrame(r io.Reader, seed uint32) (kind byte, index uint64, body []byte, 
 	if n == 0 || n > maxBody {
 		return 0, 0, nil, false
 	}
-	body = make([]byte, (n+7)&^7)
+	if *buf == nil {
+		*buf = make([]byte, maxBody+8)
+	}
+	body = (*buf)[:(n+7)&^7]
 	if _, err := io.ReadFull(r, body); err != nil {
 		return 0, 0, nil, false
 	}

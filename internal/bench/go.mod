@@ -5,6 +5,14 @@ go 1.26.4
 require github.com/tink-crypto/tink-go/v2 v2.4.0
 
 require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	go.opentelemetry.io/otel v1.41.0 // indirect
+	go.opentelemetry.io/otel/trace v1.41.0 // indirect
+	golang.org/x/mod v0.31.0 // indirect
+)
+
+require (
+	github.com/surety-go/surety v0.0.0-00010101000000-000000000000
 	golang.org/x/crypto v0.45.0 // indirect
 	golang.org/x/sys v0.39.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect

@@ -9,6 +9,7 @@ import (
 // They are functions because what they measure may be costly to set up.
 var groups = []func() Group{
 	aead,
+	auditLog,
 }
 
 // A Group is one question.

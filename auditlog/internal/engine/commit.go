@@ -68,6 +68,7 @@ func (e *Engine) commit(b *batch) {
 		e.finish(b, e.poisonWith(err))
 		return
 	}
+	e.leaves.add(b.first, b.leaves)
 	e.committed(seg, now, offset+int64(len(out)))
 	e.finish(b, nil)
 }

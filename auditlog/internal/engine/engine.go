@@ -58,6 +58,7 @@ type Engine struct {
 	prepared chan prepared // capacity 1
 	asked    bool          // owned by the committer
 
+	leaves    leafCache // of entries that are not in tiles yet
 	state     atomic.Pointer[State]
 	bundled   atomic.Uint64 // entries that can be read from full bundles
 	synced    atomic.Uint64 // entries whose tiles are on stable storage

@@ -179,4 +179,14 @@ func replaceFile(fsys FS, name string, data []byte, sync bool) (err error) {
 	return nil
 }
 
+// writeNew writes a file that nobody reads yet.
+func writeNew(fsys FS, name string, data []byte) error {
+	f, err := fsys.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	return errors.Join(err, f.Close())
+}
+
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -139,13 +139,18 @@ func (e *Engine) publishNow() error {
 }
 
 func (e *Engine) buildTiles(st State) error {
-	err := e.Scan(e.tiles.size, st.Size, func(_ uint64, payload []byte) error {
+	e.tiles.seen = e.Published().Size
+	err := e.Scan(e.tiles.size, st.Size, func(i uint64, payload []byte) error {
 		if len(e.tiles.dirty) >= 8*syncTilesAfter { // let segments be reused in a long run
 			if err := e.syncTiles(); err != nil {
 				return err
 			}
 		}
-		return e.tiles.add(payload)
+		leaf, ok := e.leaves.get(i)
+		if !ok {
+			leaf = merkle.Leaf(payload)
+		}
+		return e.tiles.add(payload, leaf)
 	})
 	if err != nil {
 		return err
@@ -153,6 +158,7 @@ func (e *Engine) buildTiles(st State) error {
 	if err := e.tiles.writePartial(); err != nil {
 		return err
 	}
+	e.leaves.forget(st.Size)
 	if e.tiles.root() != st.Root {
 		return fmt.Errorf("the tiles of size %d have another root than the log", st.Size)
 	}

@@ -512,7 +512,7 @@ func (e *Engine) rebuildTiles(size uint64) error {
 	e.bundled.Store(min(size, (e.segments[0].first+w-1)/w*w))
 	e.tiles = e.newTiler()
 	e.tiles.full, e.tiles.careful = func(uint64) {}, true
-	if err := e.Scan(0, size, func(_ uint64, b []byte) error { return e.tiles.add(b) }); err != nil {
+	if err := e.Scan(0, size, func(_ uint64, b []byte) error { return e.tiles.add(b, merkle.Leaf(b)) }); err != nil {
 		return damaged("the tiles can't be rebuilt: %v", err)
 	}
 	if err := e.tiles.writePartial(); err != nil {

@@ -22,13 +22,16 @@ type tiler struct {
 	dirty  []string        // written since the last sync
 	stale  []string        // partial tiles that full ones replace
 	made   map[string]bool // directories that exist
+	// seen is the size of the last checkpoint: files of that size may be read
+	// by others at this moment and are replaced in one step.
+	seen uint64
 	// careful has files that are as they should be left alone and others
 	// synced one by one: some may be on stable storage already.
 	careful bool
 }
 
 // add appends an entry to the tiles; full ones are written.
-func (t *tiler) add(payload []byte) error {
+func (t *tiler) add(payload []byte, leaf merkle.Hash) error {
 	t.bundle = binary.BigEndian.AppendUint16(t.bundle, uint16(len(payload)))
 	t.bundle = append(t.bundle, payload...)
 	t.size++
@@ -40,7 +43,7 @@ func (t *tiler) add(payload []byte) error {
 		t.bundle = t.bundle[:0]
 		t.full(t.size)
 	}
-	return t.push(0, merkle.Leaf(payload))
+	return t.push(0, leaf)
 }
 
 // push appends a hash to a level and, when that completes a tile, the tile's
@@ -107,6 +110,9 @@ func (t *tiler) write(path string, data []byte) error {
 		}
 	}
 	t.dirty = append(t.dirty, name)
+	if t.size > t.seen {
+		return writeNew(t.fs, name, data)
+	}
 	return replaceFile(t.fs, name, data, t.careful)
 }
 
