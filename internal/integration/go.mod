@@ -5,6 +5,7 @@ go 1.26.4
 require github.com/surety-go/surety v0.0.0-00010101000000-000000000000
 
 require (
+	github.com/google/tink/go v1.7.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.23.0
 	golang.org/x/sys v0.49.0
@@ -12,7 +13,7 @@ require (
 )
 
 require (
-	github.com/tink-crypto/tink-go/v2 v2.4.0 // indirect
+	github.com/tink-crypto/tink-go/v2 v2.4.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.45.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
