@@ -36,7 +36,11 @@ func HTML(w io.Writer, c *evidence.Content) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	if err := t.Execute(w, build(c)); err != nil {
+	v, err := build(c)
+	if err != nil {
+		return err
+	}
+	if err := t.Execute(w, v); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
@@ -44,7 +48,10 @@ func HTML(w io.Writer, c *evidence.Content) error {
 
 // Text writes the report for a terminal.
 func Text(w io.Writer, c *evidence.Content) error {
-	v := build(c)
+	v, err := build(c)
+	if err != nil {
+		return err
+	}
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		b.WriteString(textsafe.Terminal(strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " ")) + "\n")
@@ -96,6 +103,24 @@ func (v *view) textTail(line func(string, ...any)) {
 		}
 		line("%s %s %s %s, %s, due %s%s: %s", marks[f.Tone], f.ID, f.Severity, f.State, f.Owner, f.Due.Format(time.DateOnly), late, f.Summary)
 	}
+	if v.Registers != nil {
+		line("")
+		line("REGISTERS")
+		v.Registers.text(line)
+	}
+}
+
+// text lists the registers.
+func (r *registers) text(line func(string, ...any)) {
+	for _, k := range r.Risks {
+		line("risk %s %s: %d, remaining %d of appetite %d, %s, review %s", k.ID, k.Title, k.Inherent().Value(), k.Remaining().Value(), r.Appetite, k.Owner, k.Review.Format(time.DateOnly))
+	}
+	for _, k := range r.Vendors {
+		line("vendor %s %s: %s, %s, review %s", k.ID, k.Name, k.Tier, k.Owner, k.Review.Format(time.DateOnly))
+	}
+	for _, k := range r.Policies {
+		line("policy %s %s: version %s, approved by %s, review %s", k.ID, k.Title, k.Version, k.ApprovedBy, k.Review.Format(time.DateOnly))
+	}
 }
 
 // csvHeader are the columns of [CSV].
@@ -107,7 +132,10 @@ var csvHeader = []string{
 // CSV writes one row per criterion and control; a criterion without a control
 // has one row.
 func CSV(w io.Writer, c *evidence.Content) error {
-	v := build(c)
+	v, err := build(c)
+	if err != nil {
+		return err
+	}
 	byKey := map[string]control{}
 	for _, k := range v.Controls {
 		byKey[k.Key] = k

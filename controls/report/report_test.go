@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -65,6 +66,15 @@ func sample(t testing.TB) *evidence.Content {
 		{ID: "f-1", Control: "authn.login", Summary: "=cmd|' " + evil, Severity: findings.Critical, Owner: "head of security", State: findings.Open, Due: day, Seen: 3},
 		{ID: "f-2", Control: "authz.policy", Summary: "let in", Severity: findings.High, Owner: "head of security", State: findings.Closed, Evidence: "run 21", Due: day, Seen: 1},
 	}}
+	c.Registers = map[string]json.RawMessage{
+		"risks": json.RawMessage(`{"appetite":8,"objectives":[{"id":"O-1","text":"Records are safe"}],"risks":[{"id":"R-1","title":"Salaries leak <b>","category":"fraud",
+			"objective":"O-1","owner":"head","likelihood":3,"impact":4,"residual":{"likelihood":3,"impact":3},"treatments":[{"control":"authz.sod"},{"plan":"Train","owner":"hr","due":"2026-06-01T00:00:00Z"}],
+			"acceptance":{"approver":"ceo","reason":"r","until":"2026-05-01T00:00:00Z"},"reviewed":"2026-01-01T00:00:00Z","review":"2026-07-10T00:00:00Z"}]}`),
+		"vendors": json.RawMessage(`{"vendors":[{"id":"V-1","name":"Mail GmbH","tier":"high","owner":"head","services":["mail"],"hosts":["api.mail.example"],"categories":["user.contact"],
+			"report":{"type":"SOC 2 Type II","expires":"2026-12-31T00:00:00Z"},"breach_clause":true,"reviewed":"2026-01-01T00:00:00Z","review":"2026-07-11T00:00:00Z"}]}`),
+		"policies": json.RawMessage(`{"policies":[{"id":"P-1","title":"Security","version":"3","owner":"head","approved_by":"chief","effective":"2026-01-01T00:00:00Z","review":"2026-12-31T00:00:00Z",
+			"text":"x.md","sha256":"00","controls":["authn.*"]}]}`),
+	}
 	c.Populations = []evidence.Population{{Name: "logins", Control: "authn.login", Source: "audit log", Header: []string{"at"}, Rows: [][]string{{"1"}, {"2"}}}}
 	return c
 }
@@ -276,6 +286,41 @@ func TestSoundSystem(t *testing.T) {
 	html := page(t, c)
 	if !strings.Contains(html, "Every mounted control stood") || !strings.Contains(html, "None in this export.") || strings.Contains(html, "Demonstration") {
 		t.Error("a sound system is not shown as one")
+	}
+}
+
+func TestRegisters(t *testing.T) {
+	c := sample(t)
+	html := page(t, c)
+	for _, want := range []string{
+		"12 → 9", "above appetite", "accepted by ceo until 1 May 2026", "Records are safe", "Salaries leak &lt;b&gt;", "Train", "10 July 2026",
+		"Mail GmbH", "SOC 2 Type II, 31 December 2026", "user.contact", "version 3", "chief", `href="#registers"`,
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	text := render(t, func(b *bytes.Buffer) error { return Text(b, c) })
+	for _, want := range []string{
+		"risk R-1 Salaries leak <b>: 12, remaining 9 of appetite 8, head, review 2026-07-10", "vendor V-1 Mail GmbH: high", "policy P-1 Security: version 3, approved by chief",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the text lacks %q", want)
+		}
+	}
+	c.Registers = nil
+	if html := page(t, c); strings.Contains(html, "registers\"") {
+		t.Error("a content without registers shows some")
+	}
+	c.Registers = map[string]json.RawMessage{"risks": json.RawMessage(`{"risks":{}}`)}
+	for name, f := range map[string]func(*bytes.Buffer, *evidence.Content) error{
+		"HTML": func(b *bytes.Buffer, c *evidence.Content) error { return HTML(b, c) },
+		"Text": func(b *bytes.Buffer, c *evidence.Content) error { return Text(b, c) },
+		"CSV":  func(b *bytes.Buffer, c *evidence.Content) error { return CSV(b, c) },
+	} {
+		if err := f(&bytes.Buffer{}, c); err == nil || !strings.Contains(err.Error(), "register risks") {
+			t.Errorf("%s: %v, want an error that names the register", name, err)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ type view struct {
 	Findings          []finding
 	Populations       []evidence.Population
 	Entries           int
+	Registers         *registers
 }
 
 // A tile is one number of the summary.
@@ -88,11 +89,15 @@ type finding struct {
 	Tone    string
 }
 
-func build(c *evidence.Content) *view {
+func build(c *evidence.Content) (*view, error) {
 	a := c.Assessment()
+	r, err := readRegisters(c)
+	if err != nil {
+		return nil, err
+	}
 	v := &view{
 		System: c.System, Demo: c.Demo, From: c.From.UTC(), To: c.To.UTC(), Created: c.Created.UTC(),
-		Gaps: c.History.Gaps, Missing: a.Missing, Omitted: c.Catalogue.Omitted(), Populations: c.Populations, Entries: len(c.History.Entries),
+		Gaps: c.History.Gaps, Missing: a.Missing, Omitted: c.Catalogue.Omitted(), Populations: c.Populations, Entries: len(c.History.Entries), Registers: r,
 	}
 	for _, p := range a.Problems {
 		v.Problems = append(v.Problems, p.Err.Error())
@@ -101,7 +106,7 @@ func build(c *evidence.Content) *view {
 	v.criteria(c, a)
 	v.findings(c)
 	v.summary()
-	return v
+	return v, nil
 }
 
 func toneOf(s controls.State) string {
