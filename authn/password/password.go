@@ -268,6 +268,9 @@ func (h *Hasher) pepper(id, text string) ([]byte, error) {
 // enter waits for one of the slots: hashing is what an attacker can make the
 // server spend most on.
 func (h *Hasher) enter(ctx context.Context) error {
+	if ctx.Err() != nil { // nobody waits for the answer any more
+		return fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
+	}
 	select {
 	case h.slots <- struct{}{}:
 		return nil
