@@ -439,7 +439,7 @@ func TestProbeFailedRaises(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, _ := m.List(t.Context(), "t", "", 1)
-	if f := list[0]; f.Control != "authn.session/web" || f.Severity != High || f.Summary != "the probe was fail: an expired session was let in" {
+	if f := list[0]; f.Control != "authn.session/web" || f.Severity != High || f.Summary != "the probe failed: an expired session was let in" {
 		t.Errorf("raised %+v", f)
 	}
 }

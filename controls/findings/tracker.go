@@ -194,9 +194,14 @@ func (t *Tracker) again(ctx context.Context, tenant string, f Finding, r Report)
 func (t *Tracker) ProbeFailed(ctx context.Context, tenant string, c controls.Control, r controls.Result) error {
 	_, err := t.Raise(ctx, tenant, Report{
 		Control: clip(c.Key(), maxName), Severity: t.opts.ProbeSeverity,
-		Summary: "the probe was " + r.State.String() + ": " + r.Observed,
+		Summary: ended[r.State] + ": " + r.Observed,
 	})
 	return err
+}
+
+var ended = map[controls.State]string{
+	controls.Fail: "the probe failed", controls.Error: "the probe got no answer", controls.Inconclusive: "the probe decided nothing",
+	controls.Pass: "the probe passed", controls.NotApplicable: "the control is not applicable",
 }
 
 // by names the acting person or program.
