@@ -3,6 +3,7 @@ package crypto
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/surety-go/surety/auditlog"
 )
@@ -68,17 +69,21 @@ func (b *Binding) fields() [6]string {
 // associated data of a sealed value is the header's version and algorithm, a
 // byte each, then this.
 func (b Binding) AppendAAD(dst []byte) []byte {
-	dst = appendField(dst, b.Tenant)
-	dst = appendField(dst, b.Subject)
-	dst = appendField(dst, b.Table)
-	dst = appendField(dst, b.Column)
-	dst = appendField(dst, b.Row)
-	return appendField(dst, b.Purpose)
+	n := len(dst)
+	dst = slices.Grow(dst, 12+len(b.Tenant)+len(b.Subject)+len(b.Table)+len(b.Column)+len(b.Row)+len(b.Purpose))
+	dst = dst[:cap(dst)]
+	n = putField(dst, n, b.Tenant)
+	n = putField(dst, n, b.Subject)
+	n = putField(dst, n, b.Table)
+	n = putField(dst, n, b.Column)
+	n = putField(dst, n, b.Row)
+	n = putField(dst, n, b.Purpose)
+	return dst[:n]
 }
 
-func appendField(dst []byte, s string) []byte {
-	dst = append(dst, byte(len(s)>>8), byte(len(s)))
-	return append(dst, s...)
+func putField(dst []byte, n int, s string) int {
+	dst[n], dst[n+1] = byte(len(s)>>8), byte(len(s))
+	return n + 2 + copy(dst[n+2:], s)
 }
 
 // ParseAAD reads what AppendAAD wrote, for a KEK that keeps the binding

@@ -26,6 +26,7 @@ type timedFlag struct {
 	mu    sync.Mutex
 	until time.Time
 	timer *time.Timer
+	ended func() // called without the lock when the flag goes down by itself
 }
 
 // set raises the flag for d counted from start. The count begins before the
@@ -50,12 +51,16 @@ func (f *timedFlag) set(start time.Time, d time.Duration) {
 // expire lowers the flag, unless it was raised again while the timer fired.
 func (f *timedFlag) expire() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if rest := time.Until(f.until); rest > 0 {
+	rest := time.Until(f.until)
+	if rest > 0 {
 		f.timer.Reset(rest)
-		return
+	} else {
+		f.on.Store(false)
 	}
-	f.on.Store(false)
+	f.mu.Unlock()
+	if rest <= 0 && f.ended != nil {
+		f.ended()
+	}
 }
 
 func (f *timedFlag) stop() {
@@ -106,20 +111,47 @@ type cache struct {
 	ids    map[idKey]*entry
 	scopes map[Scope]*entry
 	max    int
+	// The maps' answers, by a few bits of what was asked for: values come in
+	// rows, and a row's values have one key. What is removed from the maps has
+	// its flags down, so that an old answer does no harm.
+	lastScope, lastID [64]atomic.Pointer[entry]
 }
 
 func (c *cache) byScope(s *Scope) *entry {
+	slot := &c.lastScope[slotOf(s.Tenant)^slotOf(s.Subject)]
+	if e := slot.Load(); e != nil && e.alive.on.Load() && e.current.on.Load() && e.scope == *s {
+		return e
+	}
 	c.mu.RLock()
 	e := c.scopes[*s]
 	c.mu.RUnlock()
+	if e != nil {
+		slot.Store(e)
+	}
 	return e
 }
 
 func (c *cache) byID(tenant string, id *KeyID) *entry {
+	slot := &c.lastID[id[0]%64]
+	if e := slot.Load(); e != nil && e.alive.on.Load() && e.mat.id == *id && e.scope.Tenant == tenant {
+		return e
+	}
 	c.mu.RLock()
 	e := c.ids[idKey{tenant, *id}]
 	c.mu.RUnlock()
+	if e != nil {
+		slot.Store(e)
+	}
 	return e
+}
+
+// slotOf is a few bits of a name: those in which numbered names differ.
+func slotOf(s string) int {
+	n := len(s)
+	if n < 2 {
+		return n
+	}
+	return int(s[n-1]^s[n-2]<<3) % 64
 }
 
 // put adds an entry, and removes another when the cache is full.
@@ -156,8 +188,11 @@ func (c *cache) evict() {
 	}
 }
 
+// remove takes an entry out, so that nothing holds its key any more.
 func (c *cache) remove(k idKey, e *entry) {
 	delete(c.ids, k)
+	c.lastScope[slotOf(e.scope.Tenant)^slotOf(e.scope.Subject)].CompareAndSwap(e, nil)
+	c.lastID[e.mat.id[0]%64].CompareAndSwap(e, nil)
 	if c.scopes[e.scope] == e {
 		delete(c.scopes, e.scope)
 	}
@@ -169,6 +204,15 @@ func (c *cache) forget(tenant string, id KeyID) {
 	defer c.mu.Unlock()
 	if e := c.ids[idKey{tenant, id}]; e != nil {
 		c.remove(idKey{tenant, id}, e)
+	}
+}
+
+// expired takes out an entry that is past its age.
+func (c *cache) expired(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := (idKey{e.scope.Tenant, e.mat.id}); c.ids[k] == e {
+		c.remove(k, e)
 	}
 }
 

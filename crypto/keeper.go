@@ -213,6 +213,7 @@ func (k *Keeper) admit(r *Record, m *material, start time.Time) *entry {
 	e := &entry{scope: r.Scope, mat: m}
 	e.left.Store(k.o.Cache.MaxUses)
 	e.bytes.Store(k.o.Cache.MaxBytes)
+	e.alive.ended = func() { k.cache.expired(e) }
 	e.alive.set(start, k.o.Cache.MaxAge)
 	k.cache.put(e)
 	return e

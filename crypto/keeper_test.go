@@ -517,6 +517,20 @@ func TestCachePolicy(t *testing.T) {
 			t.Errorf("%d keys in memory, limit 20", n)
 		}
 	})
+	t.Run("MaxAge", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, crypto.Options{})
+			mustSeal(t, f.Keeper, "v", place)
+			if f.CacheLen() != 1 {
+				t.Error("no key in memory")
+			}
+			time.Sleep(5*time.Minute + time.Second)
+			synctest.Wait()
+			if f.CacheLen() != 0 {
+				t.Error("a key stays in memory past MaxAge")
+			}
+		})
+	})
 	t.Run("Close", func(t *testing.T) {
 		f := newFixture(t, crypto.Options{})
 		sealed := mustSeal(t, f.Keeper, "v", place)
