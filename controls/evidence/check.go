@@ -39,11 +39,26 @@ type Verdict struct {
 // Intact reports whether the bundle is what it claims.
 func (v *Verdict) Intact() bool { return len(v.Problems) == 0 }
 
+// maxListed bounds what a verdict lists of a hostile bundle.
+const maxListed = 1000
+
 func (v *Verdict) problem(check, format string, args ...any) {
+	if len(v.Problems) == maxListed {
+		v.Problems = append(v.Problems, Problem{check, "there are more problems, which are not listed"})
+	}
+	if len(v.Problems) > maxListed {
+		return
+	}
 	v.Problems = append(v.Problems, Problem{check, clip(fmt.Sprintf(format, args...))})
 }
 
 func (v *Verdict) exception(format string, args ...any) {
+	if len(v.Exceptions) == maxListed {
+		v.Exceptions = append(v.Exceptions, "there are more exceptions, which are not listed")
+	}
+	if len(v.Exceptions) > maxListed {
+		return
+	}
 	v.Exceptions = append(v.Exceptions, clip(fmt.Sprintf(format, args...)))
 }
 

@@ -354,6 +354,19 @@ func TestOverdueFindingIsAnException(t *testing.T) {
 	}
 }
 
+// A hostile bundle can't make the verdict endless.
+func TestVerdictIsBounded(t *testing.T) {
+	c := content(t)
+	for i := range 3000 {
+		c.Findings["system"] = append(c.Findings["system"], findings.Finding{ID: time.Duration(i).String()})
+		c.Controls = append(c.Controls, controls.Control{ID: "own.control", Instance: time.Duration(i).String()})
+	}
+	v := check(t, pack(t, c))
+	if len(v.Problems) != maxListed+1 || len(v.Exceptions) != maxListed+1 {
+		t.Errorf("%d problems, %d exceptions", len(v.Problems), len(v.Exceptions))
+	}
+}
+
 func TestWrongKey(t *testing.T) {
 	data := pack(t, content(t))
 	other, _ := keys(2)
@@ -630,5 +643,39 @@ func FuzzOpen(f *testing.F) {
 		b.checkLog(v, nil)
 		b.reconcileRuns(v, nil)
 		b.reconcileFindings(v, nil)
+	})
+}
+
+// A bundle that parses can be checked, whatever its history and findings say.
+func FuzzCheck(f *testing.F) {
+	cat, err := catalogue.Default()
+	if err != nil {
+		f.Fatal(err)
+	}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	step := findings.Step{At: at, By: "a", To: findings.Open}
+	good, err := json.Marshal(map[string][]findings.Finding{"t": {{ID: "f", Control: "a.b", Owner: "o", State: findings.Open, Severity: findings.Low, Due: at, Seen: 1, Steps: []findings.Step{step}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(`{"tenant":"t","entries":[{"seq":1,"kind":"probed","at":"2026-01-01T00:00:00Z","control":"a.b","id":"a.b","state":"fail","every_ns":1}]}`, string(good))
+	f.Add(`{"entries":[{"seq":2,"kind":"started"},{"seq":9,"kind":"vanished","control":"x"}]}`, `{"t":[{"id":"f","state":"closed"},{"id":"f","state":"verified","steps":[{"to":"verified"}]}]}`)
+	f.Add(`{}`, `{"":[{}]}`)
+	f.Fuzz(func(t *testing.T, history, list string) {
+		b := &Bundle{Content: Content{Catalogue: cat, From: at, To: at.Add(time.Hour)}}
+		if json.Unmarshal([]byte(history), &b.History) != nil || json.Unmarshal([]byte(list), &b.Findings) != nil {
+			return
+		}
+		v := &Verdict{}
+		b.checkParameters(v)
+		b.checkHistory(v)
+		b.checkFindings(v)
+		b.reconcileRuns(v, nil)
+		b.reconcileFindings(v, nil)
+		for _, p := range v.Problems {
+			if len(p.What) > 400 {
+				t.Fatalf("a problem of %d bytes", len(p.What))
+			}
+		}
 	})
 }

@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -157,10 +158,15 @@ func lateness(entries []Entry, silent []Gap, from, to time.Time) (gaps []Gap) {
 	return gaps
 }
 
-// watched is how much of a stretch was not silent.
+// watched is how much of a stretch was not silent. The silent stretches are in
+// the order of time and do not overlap.
 func watched(from, to time.Time, silent []Gap) time.Duration {
 	d := to.Sub(from)
-	for _, g := range silent {
+	first := sort.Search(len(silent), func(i int) bool { return silent[i].To.After(from) })
+	for _, g := range silent[first:] {
+		if !g.From.Before(to) {
+			break
+		}
 		if a, b := later(from, g.From), earlier(to, g.To); a.Before(b) {
 			d -= b.Sub(a)
 		}

@@ -119,3 +119,61 @@ func TestMemoryThatIsFullShowsAGap(t *testing.T) {
 		t.Errorf("gaps %v, want the dropped start", gaps)
 	}
 }
+
+// Whatever stretch of a steady history is cut out, and whether or not the rest
+// is renumbered, a gap covers it.
+func TestEveryCutShows(t *testing.T) {
+	end := day.Add(time.Hour)
+	n := len(steady())
+	for from := 0; from < n; from++ {
+		for _, length := range []int{3, 5, 17, n - from} {
+			to := min(from+length, n)
+			if to-from < 3 {
+				continue // two neighbours may be a heartbeat and a probe of one moment
+			}
+			for _, renumbered := range []bool{false, true} {
+				whole := steady()
+				rest := append(append([]Entry(nil), whole[:from]...), whole[to:]...)
+				for i := range rest {
+					if renumbered {
+						rest[i].Seq = uint64(i + 1)
+					}
+				}
+				cutFrom, cutTo := whole[from].At, whole[to-1].At
+				covered := false
+				for _, g := range Gaps(rest, day, end) {
+					covered = covered || !g.From.After(cutFrom) && !g.To.Before(cutTo)
+				}
+				if !covered {
+					t.Fatalf("entries %d to %d are cut out (renumbered %v) and no gap covers it", from, to, renumbered)
+				}
+			}
+		}
+	}
+}
+
+// The entries may come from a hostile bundle.
+func FuzzGaps(f *testing.F) {
+	seed, err := json.Marshal(steady()[:6])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed, int64(0), int64(time.Hour))
+	f.Add([]byte(`[{"seq":18446744073709551615,"kind":"heartbeat","every_ns":-9223372036854775808}]`), int64(-1), int64(1))
+	f.Add([]byte(`[{"seq":1,"kind":"vanished","control":"a"},{"seq":1,"kind":"probed","control":"a","every_ns":9223372036854775807}]`), int64(5), int64(0))
+	f.Fuzz(func(t *testing.T, data []byte, from, to int64) {
+		var entries []Entry
+		if json.Unmarshal(data, &entries) != nil {
+			return
+		}
+		before := len(entries)
+		for _, g := range Gaps(entries, day.Add(time.Duration(from)), day.Add(time.Duration(to))) {
+			if g.Kind == "" || g.Detail == "" {
+				t.Fatalf("gap %+v", g)
+			}
+		}
+		if len(entries) != before {
+			t.Fatal("the caller's entries changed")
+		}
+	})
+}
