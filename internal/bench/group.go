@@ -9,6 +9,8 @@ import (
 // They are functions because what they measure may be costly to set up.
 var groups = []func() Group{
 	aead,
+	sealing,
+	streams,
 	auditLog,
 }
 

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"testing"
+
+	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/crypto"
+	"github.com/surety-go/surety/crypto/localkms"
+)
+
+// field is the place that values are bound to.
+var field = crypto.Binding{Tenant: "acme", Subject: "u-17", Table: "people", Column: "email", Row: "17"}
+
+// sealing asks what it costs to seal a field with its key's management, its
+// place and its header, once the key is warm.
+func sealing() Group {
+	g := Group{
+		Name:  "sealing",
+		Title: "Sealing one field, key warm",
+		Note: "The floor is AES-256-GCM with a random nonce, key at hand, into a buffer with room; " +
+			"the peer a prebuilt Tink primitive. Ours finds the key, binds the value to its place and writes the header.",
+	}
+	for _, size := range []int{64, 1 << 10, 16 << 10} {
+		g.Cases = append(g.Cases,
+			Case{Name: "seal " + bytesName(size), Rows: []Row{
+				{Floor, "crypto/cipher", func(b *testing.B) { reusedSeal(b, size) }},
+				{Peer, "tink-go", func(b *testing.B) { tinkSeal(b, size) }},
+				{Ours, "Keeper.Seal", func(b *testing.B) { keeperSeal(b, crypto.AES256GCM, size) }},
+				{Ours, "Keeper.Seal, derived keys", func(b *testing.B) { keeperSeal(b, crypto.AES256GCMDerived, size) }},
+			}},
+			Case{Name: "open " + bytesName(size), Rows: []Row{
+				{Floor, "crypto/cipher", func(b *testing.B) { reusedOpen(b, size) }},
+				{Peer, "tink-go", func(b *testing.B) { tinkOpen(b, size) }},
+				{Ours, "Keeper.Open", func(b *testing.B) { keeperOpen(b, crypto.AES256GCM, size) }},
+				{Ours, "Keeper.Open, derived keys", func(b *testing.B) { keeperOpen(b, crypto.AES256GCMDerived, size) }},
+			}})
+	}
+	return g
+}
+
+// streams asks what a file of 64 MiB costs, on one core and on two.
+func streams() Group {
+	const size = 64 << 20
+	return Group{
+		Name:  "streams",
+		Title: "Sealing a stream of 64 MiB",
+		Note:  "The floor seals 64 KiB segments one after the other, key at hand.",
+		Cases: []Case{
+			{Name: "seal 64 MiB", Rows: []Row{
+				{Floor, "crypto/cipher", func(b *testing.B) { floorStream(b, size) }},
+				{Ours, "Keeper.NewWriter", func(b *testing.B) { streamSeal(b, size, 1) }},
+				{Ours, "Keeper.NewWriter, 2 at a time", func(b *testing.B) { streamSeal(b, size, 2) }},
+			}},
+			{Name: "open 64 MiB", Rows: []Row{
+				{Floor, "crypto/cipher", func(b *testing.B) { floorStream(b, size) }},
+				{Ours, "Keeper.NewReader", func(b *testing.B) { streamOpen(b, size, 1) }},
+				{Ours, "Keeper.NewReader, 2 at a time", func(b *testing.B) { streamOpen(b, size, 2) }},
+			}},
+		},
+	}
+}
+
+// newKeeper returns a keeper whose key stays warm for the whole measurement.
+func newKeeper(b *testing.B, a crypto.Algorithm) *crypto.Keeper {
+	kek, err := localkms.KeyFile(b.TempDir()+"/kek.json", "")
+	check(err)
+	discard := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
+	k, err := crypto.NewKeeper(kek, crypto.NewMemoryStore(), discard, crypto.Options{
+		Algorithm: a, Cache: crypto.CachePolicy{MaxUses: 1 << 50, MaxBytes: 1 << 60},
+	})
+	check(err)
+	b.Cleanup(func() { check(k.Close()) })
+	return k
+}
+
+func keeperSeal(b *testing.B, a crypto.Algorithm, size int) {
+	k, plain, dst := newKeeper(b, a), random(size), make([]byte, 0, size+crypto.Overhead)
+	ctx := context.Background()
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		_, err := k.Seal(ctx, dst, plain, field)
+		check(err)
+	}
+}
+
+func keeperOpen(b *testing.B, a crypto.Algorithm, size int) {
+	k, dst := newKeeper(b, a), make([]byte, 0, size+crypto.Overhead)
+	ctx := context.Background()
+	sealed, err := k.Seal(ctx, nil, random(size), field)
+	check(err)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		_, err := k.Open(ctx, dst, sealed, field)
+		check(err)
+	}
+}
+
+func reusedSeal(b *testing.B, size int) {
+	gcm, plain, dst := newFloor(), random(size), make([]byte, 0, size+28)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		gcm.Seal(dst, nil, plain, nil)
+	}
+}
+
+func reusedOpen(b *testing.B, size int) {
+	gcm, dst := newFloor(), make([]byte, 0, size+28)
+	sealed := gcm.Seal(nil, nil, random(size), nil)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		_, err := gcm.Open(dst, nil, sealed, nil)
+		check(err)
+	}
+}
+
+func floorStream(b *testing.B, size int) {
+	gcm, plain, dst := newFloor(), random(size), make([]byte, 0, crypto.SegmentSize+28)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		for i := 0; i < size; i += crypto.SegmentSize {
+			gcm.Seal(dst, nil, plain[i:i+crypto.SegmentSize], nil)
+		}
+	}
+}
+
+func streamSeal(b *testing.B, size, parallel int) {
+	k, plain := newKeeper(b, crypto.AES256GCM), random(size)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		w, err := k.NewWriter(context.Background(), io.Discard, field, crypto.StreamOptions{Parallel: parallel})
+		check(err)
+		_, err = w.Write(plain)
+		check(err)
+		check(w.Close())
+	}
+}
+
+func streamOpen(b *testing.B, size, parallel int) {
+	k := newKeeper(b, crypto.AES256GCM)
+	var sealed bytes.Buffer
+	w, err := k.NewWriter(context.Background(), &sealed, field, crypto.StreamOptions{})
+	check(err)
+	_, err = w.Write(random(size))
+	check(err)
+	check(w.Close())
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		r, err := k.NewReader(context.Background(), bytes.NewReader(sealed.Bytes()), field, crypto.StreamOptions{Parallel: parallel})
+		check(err)
+		_, err = io.Copy(io.Discard, r)
+		check(err)
+	}
+}
