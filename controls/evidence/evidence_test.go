@@ -358,7 +358,7 @@ func TestOverdueFindingIsAnException(t *testing.T) {
 func TestVerdictIsBounded(t *testing.T) {
 	c := content(t)
 	for i := range 3000 {
-		c.Findings["system"] = append(c.Findings["system"], findings.Finding{ID: time.Duration(i).String()})
+		c.Findings["system"] = append(c.Findings["system"], findings.Finding{ID: time.Duration(i).String(), Severity: findings.Low})
 		c.Controls = append(c.Controls, controls.Control{ID: "own.control", Instance: time.Duration(i).String()})
 	}
 	v := check(t, pack(t, c))

@@ -286,6 +286,31 @@ func TestHangingProbe(t *testing.T) {
 	})
 }
 
+// A probe that plays a stranger is run from a page that an administrator
+// looks at.
+func TestProbeHasNothingOfItsCaller(t *testing.T) {
+	type key struct{}
+	c := controls.Control{ID: "a.b", Probe: func(ctx context.Context) controls.Result {
+		if v := ctx.Value(key{}); v != nil {
+			return controls.Failed("the caller's value %v reached the probe", v)
+		}
+		return controls.Passed("as a stranger")
+	}}
+	m, err := New(cat(t, ""), &journal{}, Options{}, &switchboard{list: []controls.Control{c}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := m.RunAll(context.WithValue(t.Context(), key{}, "administrator"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.ID == "a.b" && e.State != controls.Pass {
+			t.Errorf("%v: %s", e.State, e.Observed)
+		}
+	}
+}
+
 func TestProbeGetsItsTimeoutAndActor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := controls.Control{ID: "a.b", Probe: func(ctx context.Context) controls.Result {

@@ -68,6 +68,14 @@ func (m *Monitor) run(ctx context.Context, c controls.Control) (Entry, error) {
 	return stored, err
 }
 
+// A detached context ends with its parent and has none of its values. RunAll
+// may be called inside a request: a probe that plays a stranger must not come
+// with the identity of whoever asked for it.
+type detached struct{ context.Context }
+
+// Value returns nothing.
+func (detached) Value(any) any { return nil }
+
 // attempt runs a probe and gives up on it after the timeout and a moment.
 func (m *Monitor) attempt(ctx context.Context, c controls.Control) (controls.Result, time.Duration) {
 	key := c.Key()
@@ -77,7 +85,7 @@ func (m *Monitor) attempt(ctx context.Context, c controls.Control) (controls.Res
 		return controls.Errored("an earlier probe has not returned yet"), 0
 	}
 	m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(m.actor(ctx, auditlog.Probe), m.opts.Timeout)
+	ctx, cancel := context.WithTimeout(m.actor(detached{ctx}, auditlog.Probe), m.opts.Timeout)
 	defer cancel()
 	began := time.Now()
 	answer := make(chan controls.Result, 1)
