@@ -19,6 +19,8 @@ var (
 	ErrDamaged = engine.ErrDamaged
 	// ErrKey says that the directory belongs to another signing key.
 	ErrKey = engine.ErrKey
+	// ErrPruned says that the entries asked for were pruned.
+	ErrPruned = engine.ErrPruned
 	// ErrClock says that the clock is behind the log's last entry.
 	ErrClock = engine.ErrClock
 )

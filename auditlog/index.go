@@ -136,7 +136,7 @@ func (x *index) candidates(l *Log, q *Query, size uint64) ([]span, error) {
 	}
 	keys := queryKeys(q)
 	var parts []span
-	for n := range min(x.n, size/indexSpan) {
+	for n := l.eng.Pruned() / indexSpan; n < min(x.n, size/indexSpan); n++ {
 		r, err := x.read(n)
 		if err != nil {
 			return nil, err
@@ -172,7 +172,7 @@ func (x *index) update(l *Log, to uint64) error {
 		var r indexRecord
 		binary.LittleEndian.PutUint64(r[:], math.MaxInt64)
 		binary.LittleEndian.PutUint64(r[8:], 1<<63) // math.MinInt64
-		err := l.eng.Scan(x.n*indexSpan, (x.n+1)*indexSpan, func(_ uint64, b []byte) error {
+		err := l.eng.Scan(max(x.n*indexSpan, l.eng.Pruned()), (x.n+1)*indexSpan, func(_ uint64, b []byte) error {
 			e, err := ParseEntry(b)
 			if err == nil {
 				r.add(&e)

@@ -40,7 +40,8 @@ var errEnough = errors.New("enough")
 
 // Entries returns the entries from an index on, up to those on stable storage
 // when the iteration begins. That the log was read is recorded first, as an
-// event by the context's actor; without that, nothing is read.
+// event by the context's actor; without that, nothing is read. Of a log that
+// was pruned, the first entries are not there, see [Log.First].
 func (l *Log) Entries(ctx context.Context, from uint64) iter.Seq2[Indexed, error] {
 	return func(yield func(Indexed, error) bool) {
 		size := l.Size()
@@ -48,9 +49,12 @@ func (l *Log) Entries(ctx context.Context, from uint64) iter.Seq2[Indexed, error
 			yield(Indexed{}, err)
 			return
 		}
-		l.scan(ctx, from, size, yield)
+		l.scan(ctx, max(from, l.First()), size, yield)
 	}
 }
+
+// First is the index of the first entry that was not pruned.
+func (l *Log) First() uint64 { return l.eng.Pruned() }
 
 // recordRead records that somebody reads the log.
 func (l *Log) recordRead(ctx context.Context, action string, attrs ...Attr) error {
@@ -93,6 +97,7 @@ func (l *Log) Tail(ctx context.Context, from uint64) iter.Seq2[Indexed, error] {
 		}
 		tick := time.NewTicker(tailEvery)
 		defer tick.Stop()
+		from = max(from, l.First())
 		for {
 			size := l.Size()
 			if !l.scan(ctx, from, size, yield) {

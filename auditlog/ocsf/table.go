@@ -74,6 +74,7 @@ func table() []Row {
 	}
 	return []Row{
 		{"auditlog.log", ApplicationLifecycle, Verbs{"open": 3, "close": 4, "probe": Other, "read": Other, "tail": Other, "search": Other, "export": Other, "prune": Other}},
+		{"auditlog.period", EntityManagement, Verbs{"report": 3}},
 		{"auditlog.queue", ApplicationLifecycle, other("drop")},
 		{"auditlog.outbox", ApplicationLifecycle, other("heartbeat")},
 		{"auditlog.outbox", DetectionFinding, Verbs{"reject": 1}},

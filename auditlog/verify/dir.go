@@ -65,7 +65,11 @@ type checker struct {
 
 // entries checks all bundles in order.
 func (c *checker) entries(ctx context.Context, progress func(done, total uint64)) error {
-	for n := uint64(0); n*width < c.head.size && !c.stop; n++ {
+	first, err := c.skipPruned()
+	if err != nil {
+		return err
+	}
+	for n := first; n*width < c.head.size && !c.stop; n++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -76,7 +80,7 @@ func (c *checker) entries(ctx context.Context, progress func(done, total uint64)
 			progress(c.tree.size, c.head.size)
 		}
 	}
-	c.report.Entries = c.tree.size
+	c.report.Entries = c.tree.size - c.report.Pruned
 	if !c.stop {
 		c.audit.end(&c.report)
 	}
@@ -211,7 +215,7 @@ func (c *checker) read(path *string, level string, n uint64, w int) ([]byte, err
 
 // rootAt returns the root of the computed tree at a size up to its own.
 func (c *checker) rootAt(size uint64) (hash, bool) {
-	if size > c.tree.size {
+	if size > c.tree.size || size < c.report.Pruned && size%width != 0 {
 		return hash{}, false
 	}
 	n := size / width
@@ -252,7 +256,8 @@ func (c *checker) roots(msg []byte) {
 	if c.tree.root() != c.head.root {
 		c.report.add(Tampered, NoIndex, "checkpoint", "the entries do not add up to the root that was signed")
 	}
-	if o := c.trust.older; o != nil {
+	c.pruning()
+	if o := c.trust.older; o != nil && c.compares(o.size) {
 		if root, ok := c.rootAt(o.size); !ok || root != o.root {
 			c.report.add(Tampered, NoIndex, "", "the log does not continue the older checkpoint of %d entries", o.size)
 		}

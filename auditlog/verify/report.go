@@ -52,6 +52,7 @@ func (f Finding) String() string {
 type Report struct {
 	Origin   string
 	Entries  uint64 // below the checkpoint, all checked
+	Pruned   uint64 // entries that were pruned, as the log records
 	Pending  uint64 // in segments, not yet below a checkpoint
 	Root     [32]byte
 	Cosigned uint64    // size of the last checkpoint that a quorum of witnesses cosigned
@@ -89,6 +90,9 @@ func (r *Report) add(k Kind, index uint64, where, format string, args ...any) {
 // Verdict is the outcome in one line.
 func (r *Report) Verdict() string {
 	s := fmt.Sprintf("%s: %d entries verified", r.Origin, r.Entries)
+	if r.Pruned > 0 {
+		s += fmt.Sprintf(", %d before them pruned", r.Pruned)
+	}
 	if r.Pending > 0 {
 		s += fmt.Sprintf(", %d more not yet under a checkpoint", r.Pending)
 	}

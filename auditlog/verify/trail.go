@@ -20,9 +20,9 @@ type trail struct {
 	opened   uint64 // entry that began the present run
 	seqs     uint64 // asynchronous events of the run
 	highest  uint64
-	runs     int
+	partial  bool    // the run's beginning was pruned
 	times    []stamp // of entries by which gaps are measured
-	outliers []stamp
+	prunings []pruning
 }
 
 type stamp struct {
@@ -83,7 +83,10 @@ func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigne
 	var e struct {
 		Action  string
 		Outcome string
-		Attrs   struct{ Checkpoint string }
+		Attrs   struct {
+			Checkpoint, Root string
+			To               uint64
+		}
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
 		r.add(Tampered, index, "", "the entry is no JSON")
@@ -96,6 +99,8 @@ func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigne
 		t.times = append(t.times, stamp{index, at, "open"})
 	case "auditlog.log.close":
 		t.times = append(t.times, stamp{index, at, "close"})
+	case "auditlog.log.prune":
+		t.prunings = append(t.prunings, pruning{index, e.Attrs.To, e.Attrs.Root})
 	case "auditlog.checkpoint.cosign":
 		if e.Outcome == "success" {
 			return cosigned{index, []byte(e.Attrs.Checkpoint)}, true
@@ -106,10 +111,10 @@ func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigne
 
 // end closes a run: numbers that are missing are events that were lost.
 func (t *trail) end(r *Report) {
-	if t.seqs < t.highest {
+	if t.seqs < t.highest && !t.partial {
 		r.add(Lost, t.opened, "", "%d asynchronous events of the run that begins here are missing", t.highest-t.seqs)
 	}
-	t.seqs, t.highest = 0, 0
+	t.seqs, t.highest, t.partial = 0, 0, false
 }
 
 // cosignatures checks the cosigned checkpoints in the log and brackets the
@@ -140,6 +145,9 @@ type anchor struct {
 func (c *checker) cosignature(co cosigned) (anchor, bool) {
 	inLog := co.index != NoIndex
 	h, err := c.trust.open(co.note)
+	if err == nil && h.size < c.report.Pruned && h.size%width != 0 {
+		return anchor{}, false // its tree can't be computed any more
+	}
 	if err != nil {
 		c.report.add(Tampered, co.index, "", "the logged checkpoint is not the log's: %v", err)
 		return anchor{}, false

@@ -39,6 +39,16 @@ func (p *peaks) add(h hash) {
 	p.size++
 }
 
+// addTile adds the root of a whole tile of leaves.
+func (p *peaks) addTile(h hash) {
+	for range bits.TrailingZeros64(^(p.size / width)) {
+		h = nodeHash(p.list[len(p.list)-1], h)
+		p.list = p.list[:len(p.list)-1]
+	}
+	p.list = append(p.list, h)
+	p.size += width
+}
+
 func (p *peaks) root() hash {
 	if len(p.list) == 0 {
 		return sha256.Sum256(nil)

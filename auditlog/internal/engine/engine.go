@@ -62,6 +62,7 @@ type Engine struct {
 	state     atomic.Pointer[State]
 	bundled   atomic.Uint64 // entries that can be read from full bundles
 	synced    atomic.Uint64 // entries whose tiles are on stable storage
+	pruned    atomic.Uint64 // entries that were pruned
 	syncSoon  atomic.Bool   // segments are running short: sync tiles next
 	published atomic.Pointer[Checkpoint]
 	pubMu     sync.Mutex

@@ -13,6 +13,7 @@ var (
 	ErrFull     = errors.New("auditlog: the disk has no room for another segment of the log")
 	ErrDamaged  = errors.New("auditlog: acknowledged entries are damaged or missing")
 	ErrKey      = errors.New("auditlog: the log belongs to another signing key")
+	ErrPruned   = errors.New("auditlog: the entries were pruned")
 	ErrClock    = errors.New("auditlog: the clock is behind the log")
 )
 

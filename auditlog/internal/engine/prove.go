@@ -125,3 +125,17 @@ func subtrees(r tlog.HashReader, from, to uint64) ([]merkle.Hash, error) {
 	hashes, err := r.ReadHashes(indexes)
 	return proof(hashes, err)
 }
+
+// RootAt returns the root that the tree had at a size that is published.
+func (e *Engine) RootAt(size uint64) (merkle.Hash, error) {
+	r, err := e.hashReader(size)
+	if err != nil {
+		return merkle.Hash{}, err
+	}
+	roots, err := subtrees(r, 0, size)
+	if err != nil {
+		return merkle.Hash{}, err
+	}
+	t, err := merkle.Restore(size, roots)
+	return t.Root(), err
+}

@@ -14,6 +14,9 @@ import (
 // including, index to. The payload is fn's for the duration of the call.
 func (e *Engine) Scan(from, to uint64, fn func(index uint64, payload []byte) error) error {
 	to = min(to, e.State().Size)
+	if first := e.pruned.Load(); from < first && from < to {
+		return fmt.Errorf("%w: the log begins with entry %d", ErrPruned, first)
+	}
 	for from < to {
 		var err error
 		if from < e.bundled.Load()/merkle.TileWidth*merkle.TileWidth {

@@ -246,8 +246,12 @@ func (t *tiler) loadTile(level int, n uint64, width int) ([]merkle.Hash, error) 
 // read returns a partial tile or the full one that replaced it.
 func (t *tiler) read(path func(uint64, int) string, n uint64, width int) ([]byte, error) {
 	b, err := readFile(t.fs, filepath.Join(t.dir, filepath.FromSlash(path(n, width))), maxBundle)
+	full := filepath.Join(t.dir, filepath.FromSlash(path(n, merkle.TileWidth)))
 	if missing(err) {
-		return readFile(t.fs, filepath.Join(t.dir, filepath.FromSlash(path(n, merkle.TileWidth))), maxBundle)
+		b, err = readFile(t.fs, full, maxBundle)
+	}
+	if missing(err) { // a wider partial tile begins with the same hashes
+		b, err = t.wider(full+".p", width)
 	}
 	return b, err
 }
