@@ -3,6 +3,9 @@ package login_test
 import (
 	"bytes"
 	"context"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/netip"
 	"sync"
 	"testing"
@@ -108,3 +111,20 @@ func newWorld(t testing.TB, o login.Options) *world {
 }
 
 var client = login.Client{Addr: netip.MustParseAddr("203.0.113.7")}
+
+func scan(t *testing.T, uri string) *authntest.App {
+	t.Helper()
+	return authntest.Scan(t, uri)
+}
+
+// oldHash is a hash as a system of the past kept it.
+func oldHash(t *testing.T, pass string) string {
+	t.Helper()
+	salt := []byte("sixteen bytes ok")
+	sum, err := pbkdf2.Key(sha256.New, pass, salt, 1000, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := base64.RawStdEncoding
+	return "$pbkdf2-sha256$i=1000$" + b.EncodeToString(salt) + "$" + b.EncodeToString(sum)
+}
