@@ -508,14 +508,11 @@ func TestHostileArchives(t *testing.T) {
 	z := zip.NewWriter(&comment)
 	_ = z.SetComment("x")
 	_ = z.Close()
-	var many bytes.Buffer
-	z = zip.NewWriter(&many)
-	for i := range MaxFiles + 1 {
-		_, _ = z.Create("f" + strings.Repeat("0", i%3) + time.Duration(i).String())
+	if _, err := unpack(&zip.Reader{File: make([]*zip.File, MaxFiles+1)}); !errors.Is(err, ErrBundle) {
+		t.Errorf("many files: %v, want ErrBundle", err)
 	}
-	_ = z.Close()
 	for name, data := range map[string][]byte{
-		"no archive": []byte("PK"), "empty": rezip(t, nil), "link": header(link, "/etc/passwd"), "comment": comment.Bytes(), "many": many.Bytes(),
+		"no archive": []byte("PK"), "empty": rezip(t, nil), "link": header(link, "/etc/passwd"), "comment": comment.Bytes(),
 	} {
 		if _, err := Open(bytes.NewReader(data), int64(len(data))); !errors.Is(err, ErrBundle) {
 			t.Errorf("%s: %v, want ErrBundle", name, err)
