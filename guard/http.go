@@ -38,7 +38,7 @@ type httpHandler struct {
 }
 
 func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if call := CallFrom(r.Context()); call != nil {
+	if call := CallFrom(r.Context()); call != nil && answers(w, call) {
 		h.join(w, r, call)
 		return
 	}
@@ -76,6 +76,22 @@ func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP((*writer)(x), inner)
 	x.end()
 	returned = true
+}
+
+// answers reports whether w writes the call's response. A request made inside
+// a handler, under its context and with a writer of its own, such as a probe's,
+// is another call.
+func answers(w http.ResponseWriter, call *Call) bool {
+	for {
+		switch v := w.(type) {
+		case *writer:
+			return &v.call == call
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 // join serves a request that an outer chain has begun.

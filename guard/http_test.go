@@ -311,6 +311,32 @@ func TestNestedChainsAreOneCall(t *testing.T) {
 	}
 }
 
+// A probe that runs inside a request must not write into its response.
+func TestRequestInsideAHandlerIsAnotherCall(t *testing.T) {
+	rec := &recorder{}
+	set := &testGuard{phase: guard.Network, admit: func(ctx context.Context, call *guard.Call) (context.Context, error) {
+		call.SetHeader("X-Inner", "1")
+		return ctx, nil
+	}}
+	probe := mustChain(t, set).HTTP(text("inner"))
+	h := mustMux(t, []guard.Guard{guard.Audit(rec)}, guard.Route{
+		Pattern: "GET /a", Action: "a.read", Guards: []guard.Guard{guard.Public("test")},
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			own := httptest.NewRecorder()
+			probe.ServeHTTP(own, r.Clone(r.Context()))
+			if own.Header().Get("X-Inner") != "1" || own.Body.String() != "inner" {
+				t.Errorf("the inner request: %v %s", own.Header(), own.Body)
+			}
+			_, _ = io.WriteString(w, "outer")
+		}),
+	})
+	w := get(h, "GET", "/a")
+	if w.Header().Get("X-Inner") != "" || w.Body.String() != "outer" {
+		t.Errorf("the outer response: %v %s", w.Header(), w.Body)
+	}
+	rec.only(t)
+}
+
 func TestHandlerRefuses(t *testing.T) {
 	rec := &recorder{}
 	refuse := func(err error) http.Handler {

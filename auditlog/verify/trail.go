@@ -85,7 +85,7 @@ func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigne
 		Outcome string
 		Attrs   struct {
 			Checkpoint, Root string
-			To               uint64
+			To               json.RawMessage // of a pruning, an index; of an export, a time
 		}
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
@@ -100,7 +100,12 @@ func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigne
 	case "auditlog.log.close":
 		t.times = append(t.times, stamp{index, at, "close"})
 	case "auditlog.log.prune":
-		t.prunings = append(t.prunings, pruning{index, e.Attrs.To, e.Attrs.Root})
+		to, err := strconv.ParseUint(string(e.Attrs.To), 10, 64)
+		if err != nil {
+			r.add(Tampered, index, "", "the pruning does not say up to where")
+			return cosigned{}, false
+		}
+		t.prunings = append(t.prunings, pruning{index, to, e.Attrs.Root})
 	case "auditlog.checkpoint.cosign":
 		if e.Outcome == "success" {
 			return cosigned{index, []byte(e.Attrs.Checkpoint)}, true

@@ -54,25 +54,30 @@ func auditLog(ctx context.Context, c *client) (string, error) {
 	return fmt.Sprintf("%d entries verify; with one byte changed in %s they don't", report.Entries, where), nil
 }
 
-// flip changes one byte in the middle of the first tile of entries.
+// flip changes one byte in the middle of the largest tile of entries: smaller
+// ones of the same number were superseded by it.
 func flip(dir string) (string, error) {
-	var found string
+	var largest string
+	var size int64
 	err := filepath.WalkDir(filepath.Join(dir, "tile", "entries"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || found != "" {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
-		if err != nil || len(b) == 0 {
-			return err
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			largest, size = path, info.Size()
 		}
-		found = path
-		b[len(b)/2] ^= 1
-		return os.WriteFile(path, b, 0o600)
+		return err
 	})
-	if err == nil && found == "" {
-		err = broken("the log has no entries on disk")
+	if err != nil || largest == "" {
+		return "", broken("the log has no entries on disk: %v", err)
 	}
-	return strings.TrimPrefix(found, dir+string(filepath.Separator)), err
+	b, err := os.ReadFile(largest)
+	if err != nil {
+		return "", fmt.Errorf("tile: %w", err)
+	}
+	b[len(b)/2] ^= 1
+	return strings.TrimPrefix(largest, dir+string(filepath.Separator)), os.WriteFile(largest, b, 0o600)
 }
 
 func unauthorised(ctx context.Context, c *client) (string, error) {

@@ -55,7 +55,7 @@ func subjects() []row {
 			promise:  "The log verifies offline with a key handed over beforehand; one changed byte does not.",
 			try:      auditLog,
 			evidence: "the log directory, checked by auditlog/verify",
-			thin:     "no second party witnesses this log: auditlog.anchor reports fail, as it must",
+			thin:     "no second party witnesses this log: its control reports fail, as it must",
 		},
 		{
 			subject: "Processing integrity: unauthorised change", criterion: "PI1.5", control: "integrity.rows",
