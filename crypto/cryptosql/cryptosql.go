@@ -13,12 +13,14 @@
 package cryptosql
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/surety-go/surety/crypto"
@@ -248,7 +250,9 @@ func (s *Store) destroy(ctx context.Context, ts crypto.Tombstone, replay bool) (
 		}
 		where, args := "WHERE tenant = ? AND destroyed = 0", []any{ts.Tenant}
 		if ts.Subject != "" {
-			where, args = where+" AND subject = ?", append(args, ts.Subject)
+			// The condition on use_for, always true, makes SQLite take the
+			// index of scopes instead of reading all of the tenant's keys.
+			where, args = where+" AND subject = ? AND use_for >= ''", append(args, ts.Subject)
 		}
 		if replay {
 			where, args = where+" AND created <= ?", append(args, ts.At.UnixMicro())
@@ -263,10 +267,11 @@ func (s *Store) destroy(ctx context.Context, ts crypto.Tombstone, replay bool) (
 			}
 			list = append(list, crypto.Destroyed{ID: crypto.KeyID(id), WrappedHash: sha256.Sum256(wrapped)})
 			return nil
-		}, "SELECT id, wrapped FROM crypto_keys "+where+" ORDER BY id", args...)
+		}, "SELECT id, wrapped FROM crypto_keys "+where, args...)
 		if err != nil {
 			return err
 		}
+		slices.SortFunc(list, func(a, b crypto.Destroyed) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 		_, err = tx.Exec(ctx, "UPDATE crypto_keys SET destroyed = ?, wrapped = ? "+where, append([]any{ts.At.UnixMicro(), []byte{}}, args...)...)
 		return err
 	})
