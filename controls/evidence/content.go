@@ -41,15 +41,6 @@ type Content struct {
 	Extra map[string][]byte
 }
 
-// A Population is all items of a kind, from which an auditor samples.
-type Population struct {
-	Name    string     // file name without extension: lower-case words, digits, "-"
-	Control string     // ID of the control whose population it is
-	Source  string     // how the items were selected, for people
-	Header  []string   // column names
-	Rows    [][]string // as many columns each; no personal data beyond need
-}
-
 // An Exporter is an audit log. An *auditlog.Log is one.
 type Exporter interface {
 	Export(ctx context.Context, w io.Writer, q auditlog.Query, enc auditlog.Encoder) (auditlog.Bounds, error)

@@ -579,6 +579,34 @@ func TestCollectRefuses(t *testing.T) {
 	})
 }
 
+// The population of a log's events has one row per event and no personal
+// values, and survives the bundle.
+func TestEvents(t *testing.T) {
+	lives(t, func(ctx context.Context, _ *monitor.Monitor, _ *findings.Tracker, _ *catalogue.Catalogue, _ *door, log *auditlog.Log) {
+		for _, account := range []string{"acc-1", "=cmd()", "acc-3"} {
+			err := log.Record(ctx, auditlog.Event{
+				Action: "authn.login.complete", Outcome: auditlog.Success, Tenant: "acme", Actor: auditlog.Actor{ID: account, Tenant: "acme", Kind: auditlog.User},
+				Targets: []auditlog.Target{{Type: "account", ID: account}, {Type: "device", ID: "d"}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := Events("logins", "authn.login", "all logins", log.Search(ctx, auditlog.Query{Action: "authn.login.complete"}))
+		if err != nil || len(p.Rows) != 3 || p.Rows[2][6] != "acc-3" || p.Rows[0][7] != "account:acc-1 device:d" {
+			t.Fatalf("rows %q, %v", p.Rows, err)
+		}
+		text, err := p.csv()
+		if err != nil || strings.Contains(string(text), ",=cmd") || strings.Count(string(text), "\n") != 4 {
+			t.Errorf("%s, %v", text, err)
+		}
+	})
+	broken := func(yield func(auditlog.Indexed, error) bool) { yield(auditlog.Indexed{}, errors.New("disk gone")) }
+	if _, err := Events("x", "authn.login", "y", broken); err == nil {
+		t.Error("a population of a broken log was made")
+	}
+}
+
 func TestParsePublicKey(t *testing.T) {
 	public, _ := keys(1)
 	der, err := x509.MarshalPKIXPublicKey(public)
