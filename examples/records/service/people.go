@@ -83,8 +83,11 @@ func (s *sealed) scan(tenant string, row interface{ Scan(...any) error }) error 
 // integrity is the row as the seal of rows sees it.
 func (s *sealed) integrity() integrity.Row {
 	r := integrity.Row{Tenant: s.Tenant, Table: "people", Key: s.ID, Version: s.Version, Columns: []integrity.Column{
-		{Name: "manager", Value: []byte(s.Manager)}, {Name: "title", Value: []byte(s.Title)},
-		{Name: "name", Value: s.name}, {Name: "email", Value: s.email}, {Name: "national_id", Value: s.nationalID},
+		{Name: "manager", Value: []byte(s.Manager)},
+		{Name: "title", Value: []byte(s.Title)},
+		{Name: "name", Value: s.name},
+		{Name: "email", Value: s.email},
+		{Name: "national_id", Value: s.nationalID},
 		{Name: "erased", Value: []byte(strconv.FormatBool(s.Erased))},
 	}}
 	copy(r.MAC[:], s.mac)
