@@ -256,7 +256,17 @@ func TestLooserFindsLostBounds(t *testing.T) {
 }
 
 func TestSnapshotRoundTrip(t *testing.T) {
-	c := shipped(t)
+	c, err := shipped(t).Overlay("app.yaml", []byte(`
+controls:
+  - {id: authn.session, owner: "head: of <platform>", every: 30m, parameters: [{name: extra, one_of: ["a b", "no"], optional: true}]}
+omitted:
+  - {id: ratelimit.firewall, reason: "the balancer \"filters\" é"}
+organisational:
+  - {criterion: CC1.1, evidence: signed code, owner: head of people}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	data, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

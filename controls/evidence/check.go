@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/surety-go/surety/auditlog/verify"
@@ -100,6 +101,12 @@ func (b *Bundle) checkCatalogue(v *Verdict, base *catalogue.Catalogue) {
 	}
 	for _, less := range b.Catalogue.LooserThan(base) {
 		v.problem("catalogue", "asks for less than this program's: %s", less)
+	}
+	for _, o := range b.Catalogue.Omitted() {
+		v.exception("%s is omitted: %s", o.ID, o.Reason)
+	}
+	if missing := b.Assessment().Missing; len(missing) > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("%d controls of the catalogue are not mounted and not omitted: %s", len(missing), strings.Join(missing, ", ")))
 	}
 }
 

@@ -326,6 +326,11 @@ func TestExceptions(t *testing.T) {
 	c := content(t)
 	c.Controls = append(c.Controls, controls.Control{ID: "authn.login"}, controls.Control{ID: "authn.retina"})
 	c.Controls[1].Parameters[0].Value = "5000"
+	cat, err := c.Catalogue.Overlay("app.yaml", []byte("omitted: [{id: ratelimit.firewall, reason: the balancer filters}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Catalogue = cat
 	e := &c.History.Entries
 	*e = (*e)[:len(*e)-40]
 	c.History.Gaps = monitor.Gaps(*e, c.From, c.To)
@@ -333,9 +338,12 @@ func TestExceptions(t *testing.T) {
 	if !v.Intact() && v.Problems[0].Check != "findings" {
 		t.Errorf("problems %v", v.Problems)
 	}
+	if notes := strings.Join(v.Notes, "\n"); !strings.Contains(notes, "are not mounted and not omitted: auditlog.anchor, ") || strings.Contains(notes, "ratelimit.firewall") {
+		t.Errorf("notes %s", notes)
+	}
 	text := strings.Join(v.Exceptions, "\n")
 	for _, want := range []string{
-		"gap: monitoring: silent", "authn.login is mounted and was never probed", "unknown control: authn.retina",
+		"ratelimit.firewall is omitted: the balancer filters", "gap: monitoring: silent", "authn.login is mounted and was never probed", "unknown control: authn.retina",
 		"at the export: catalogue: parameter out of bounds: controls.monitor: heartbeat: 5000s, want at most 900s",
 	} {
 		if !strings.Contains(text, want) {
