@@ -116,11 +116,11 @@ func (s *Store) Insert(ctx context.Context, r crypto.Record) error {
 
 const columns = "id, subject, use_for, version, algorithm, kek, wrapped, created, reserved, destroyed"
 
-func scan(tenant string, row interface{ Scan(...any) error }) (crypto.Record, error) {
+func scan(tenant string, row interface{ Scan(...any) error }, more ...any) (crypto.Record, error) {
 	r := crypto.Record{Scope: crypto.Scope{Tenant: tenant}}
 	var id []byte
 	var algorithm, created, reserved, destroyed int64
-	err := row.Scan(&id, &r.Subject, &r.Use, &r.Version, &algorithm, &r.KEK, &r.Wrapped, &created, &reserved, &destroyed)
+	err := row.Scan(append([]any{&id, &r.Subject, &r.Use, &r.Version, &algorithm, &r.KEK, &r.Wrapped, &created, &reserved, &destroyed}, more...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return crypto.Record{}, crypto.ErrNotFound
 	}
@@ -151,17 +151,27 @@ func (s *Store) Get(ctx context.Context, tenant string, id crypto.KeyID) (r cryp
 func (s *Store) Latest(ctx context.Context, sc crypto.Scope) (r crypto.Record, err error) {
 	err = s.db.View(ctx, sc.Tenant, func(tx *sqldb.Tx) error {
 		r = crypto.Record{}
-		gone, err := erased(ctx, tx, sc.Tenant, sc.Subject)
+		// One query answers for the key and its tombstones; without a key,
+		// the tombstones are asked for alone.
+		var gone int
+		got, err := scan(sc.Tenant, tx.Row(ctx, "SELECT "+columns+`,
+			(SELECT COUNT(*) FROM crypto_tombstones WHERE tenant = ? AND subject IN (?, '') AND allowed <= at)
+			FROM crypto_keys WHERE tenant = ? AND subject = ? AND use_for = ? ORDER BY version DESC LIMIT 1`,
+			sc.Tenant, sc.Subject, sc.Tenant, sc.Subject, sc.Use), &gone)
+		if errors.Is(err, crypto.ErrNotFound) {
+			buried, err := erased(ctx, tx, sc.Tenant, sc.Subject)
+			if err != nil {
+				return err
+			}
+			if buried {
+				return crypto.ErrShredded
+			}
+		}
 		if err != nil {
 			return err
 		}
-		if gone {
+		if gone > 0 {
 			return crypto.ErrShredded
-		}
-		got, err := scan(sc.Tenant, tx.Row(ctx, "SELECT "+columns+` FROM crypto_keys
-			WHERE tenant = ? AND subject = ? AND use_for = ? ORDER BY version DESC LIMIT 1`, sc.Tenant, sc.Subject, sc.Use))
-		if err != nil {
-			return err
 		}
 		if !got.Destroyed.IsZero() {
 			r.Version = got.Version
