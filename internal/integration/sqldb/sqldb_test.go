@@ -5,10 +5,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/surety-go/surety/internal/integration/servers"
 	"github.com/surety-go/surety/internal/sqldb"
@@ -49,47 +52,6 @@ func runtimeRole(t *testing.T, runtime *sql.DB) string {
 		t.Fatal(err)
 	}
 	return role
-}
-
-func TestMigrateIsForwardOnly(t *testing.T) {
-	each(t, func(t *testing.T, owner, _ *sql.DB) {
-		ctx := t.Context()
-		for range 2 { // the second time there is nothing to do
-			if err := sqldb.Migrate(ctx, owner, notes()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := sqldb.Migrate(ctx, owner, notes("CREATE TABLE more (x TEXT);")); err != nil {
-			t.Fatal(err)
-		}
-		if err := sqldb.Migrate(ctx, owner, notes()); !errors.Is(err, sqldb.ErrMigration) {
-			t.Errorf("an older program on a newer database: %v", err)
-		}
-		if err := sqldb.Migrate(ctx, owner, notes("CREATE TABLE other (x TEXT);")); !errors.Is(err, sqldb.ErrMigration) {
-			t.Errorf("a changed file: %v", err)
-		}
-		broken := notes("CREATE TABLE more (x TEXT);", "CREATE TABLE third (x TEXT);\nCREATE NONSENSE;")
-		if err := sqldb.Migrate(ctx, owner, broken); !errors.Is(err, sqldb.ErrMigration) {
-			t.Errorf("a broken file: %v", err)
-		}
-		if _, err := owner.ExecContext(ctx, "SELECT * FROM third"); err == nil {
-			t.Error("half of a broken file was kept")
-		}
-	})
-}
-
-func TestInstancesThatMigrateAtOnceWaitForEachOther(t *testing.T) {
-	each(t, func(t *testing.T, owner, _ *sql.DB) {
-		var wg sync.WaitGroup
-		for range 4 {
-			wg.Go(func() {
-				if err := sqldb.Migrate(t.Context(), owner, notes("CREATE TABLE more (x TEXT);")); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-	})
 }
 
 func TestTenantsAreSeparate(t *testing.T) {
@@ -139,46 +101,24 @@ func TestTenantsAreSeparate(t *testing.T) {
 		if err == nil {
 			t.Error("acme wrote a row of globex")
 		}
+		// The pooled connection, which has served tenants, forgets them.
+		runtime.SetMaxOpenConns(1)
 		var n int
 		if err := runtime.QueryRowContext(ctx, "SELECT COUNT(*) FROM notes").Scan(&n); err != nil || n != 0 {
 			t.Errorf("without a tenant, %d rows are seen, %v", n, err)
 		}
+		// The owner of the tables is confined too, which FORCE is for.
+		if err := owner.QueryRowContext(ctx, "SELECT COUNT(*) FROM notes").Scan(&n); err != nil || n != 0 {
+			t.Errorf("the owner sees %d rows, %v", n, err)
+		}
+		err = db.View(ctx, "acme", func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(ctx, "DELETE FROM notes")
+			return err
+		})
+		if err == nil {
+			t.Error("a View wrote")
+		}
 	})
-}
-
-func TestRuntimeRole(t *testing.T) {
-	lite := servers.SQLite(t)
-	if _, err := sqldb.CheckRuntimeRole(t.Context(), lite, sqldb.Tables{}); !errors.Is(err, sqldb.ErrNoRoles) {
-		t.Errorf("SQLite: %v", err)
-	}
-	pg := servers.Postgres(t)
-	ctx := t.Context()
-	if err := sqldb.Migrate(ctx, pg.Owner, notes("CREATE TABLE loose (tenant TEXT);")); err != nil {
-		t.Fatal(err)
-	}
-	role := runtimeRole(t, pg.Runtime)
-	if err := sqldb.GrantRuntime(ctx, pg.Owner, role, sqldb.Tables{AppendOnly: []string{"notes"}}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := sqldb.CheckRuntimeRole(ctx, pg.Runtime, sqldb.Tables{AppendOnly: []string{"notes"}})
-	if err != nil || len(got) != 0 {
-		t.Errorf("a sound role: %q, %v", got, err)
-	}
-	got, err = sqldb.CheckRuntimeRole(ctx, pg.Owner, sqldb.Tables{AppendOnly: []string{"notes", "loose", "absent"}})
-	all := sqldb.Describe(got)
-	for _, want := range []string{"owns notes", "can change rows of notes", "loose has no forced row-level security", "absent does not exist"} {
-		if !strings.Contains(all, want) {
-			t.Errorf("%q is not in %q, %v", want, all, err)
-		}
-	}
-	if _, err := pg.Runtime.ExecContext(ctx, "UPDATE notes SET text = 'x'"); err == nil {
-		t.Error("the runtime role changed an append-only table")
-	}
-	for _, bad := range []string{"x; DROP TABLE notes", `"x"`} {
-		if err := sqldb.GrantRuntime(ctx, pg.Owner, bad, sqldb.Tables{}); err == nil {
-			t.Errorf("role %q was accepted", bad)
-		}
-	}
 }
 
 func TestTransactionsRetryAndRollBack(t *testing.T) {
@@ -240,6 +180,119 @@ func TestDuplicateIsRecognised(t *testing.T) {
 			if sqldb.Duplicate(err) != (i > 0) {
 				t.Errorf("%s: %v", q, err)
 			}
+		}
+	})
+}
+
+// Transactions that read before they write can't all be right at once: the
+// database refuses some, and they start over.
+func TestSerialisationFailuresAreRetried(t *testing.T) {
+	pg := servers.Postgres(t)
+	ctx := t.Context()
+	if _, err := pg.Admin.ExecContext(ctx, "ALTER ROLE "+pg.OwnerRole+" SET default_transaction_isolation = 'serializable'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pg.Owner.ExecContext(ctx, "CREATE TABLE seats (n INTEGER)"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.Open(ctx, pg.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const people = 6
+	var first sync.WaitGroup // all have read before anyone writes
+	first.Add(people)
+	var tries atomic.Int64
+	var wg sync.WaitGroup
+	for range people {
+		wg.Go(func() {
+			var once sync.Once
+			err := db.Tx(ctx, "acme", func(tx *sqldb.Tx) error {
+				tries.Add(1)
+				var n int
+				if err := tx.Row(ctx, "SELECT COUNT(*) FROM seats").Scan(&n); err != nil {
+					return err
+				}
+				once.Do(func() { first.Done(); first.Wait() })
+				_, err := tx.Exec(ctx, "INSERT INTO seats (n) VALUES (?)", n)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var rows, distinct int
+	if err := pg.Owner.QueryRowContext(ctx, "SELECT COUNT(n), COUNT(DISTINCT n) FROM seats").Scan(&rows, &distinct); err != nil || rows != people || distinct != people {
+		t.Errorf("%d rows, %d different, %v", rows, distinct, err)
+	}
+	if tries.Load() <= people {
+		t.Errorf("%d tries: nothing was in anyone's way", tries.Load())
+	}
+}
+
+// Pools that open SQLite's transactions without the write lock collide when
+// both go on to write; the loser starts over.
+func TestSQLiteDeferredTransactionsAreRetried(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	pool, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)") // deferred, no busy timeout
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	ctx := t.Context()
+	if _, err := pool.ExecContext(ctx, "CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.Open(ctx, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Both have read before either writes: one gets SQLITE_BUSY_SNAPSHOT.
+	var first sync.WaitGroup
+	first.Add(2)
+	var tries atomic.Int64
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			var once sync.Once
+			err := db.Tx(ctx, "acme", func(tx *sqldb.Tx) error {
+				tries.Add(1)
+				var n int
+				if err := tx.Row(ctx, "SELECT n FROM counter").Scan(&n); err != nil {
+					return err
+				}
+				once.Do(func() { first.Done(); first.Wait() })
+				_, err := tx.Exec(ctx, "UPDATE counter SET n = ?", n+1)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var n int
+	if err := pool.QueryRowContext(ctx, "SELECT n FROM counter").Scan(&n); err != nil || n != 2 || tries.Load() < 3 {
+		t.Errorf("n = %d after %d tries, %v", n, tries.Load(), err)
+	}
+}
+
+// A View must not wait for a writer.
+func TestViewTakesNoWriteLock(t *testing.T) {
+	each(t, func(t *testing.T, owner, _ *sql.DB) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // less than the busy timeout
+		defer cancel()
+		db, err := sqldb.Open(ctx, owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Tx(ctx, "acme", func(*sqldb.Tx) error {
+			return db.View(ctx, "acme", func(*sqldb.Tx) error { return nil })
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }
