@@ -234,7 +234,7 @@ func TestOpaque(t *testing.T) {
 		t.Error("no error became one")
 	}
 	for _, err := range []error{crypto.ErrTampered, crypto.ErrShredded, fmt.Errorf("x: %w", crypto.ErrKeyUnavailable)} {
-		if got := crypto.Opaque(err); got != crypto.ErrOpen || errors.Is(got, err) {
+		if got := crypto.Opaque(err); !errors.Is(got, crypto.ErrOpen) || errors.Is(got, err) {
 			t.Errorf("%v became %v", err, got)
 		}
 	}

@@ -174,8 +174,12 @@ func (k *Keeper) finish(ctx context.Context, r *Receipt, canary []byte) error {
 		r.BackupsUntil = r.EffectiveAt.Add(k.o.BackupHorizon)
 	}
 	if canary != nil {
-		if _, err := k.Open(ctx, nil, canary, canaryBinding(r.Tenant, r.Subject)); !errors.Is(err, ErrShredded) {
-			return fmt.Errorf("crypto: a value sealed under a destroyed key was answered with %v, not ErrShredded", err)
+		_, err := k.Open(ctx, nil, canary, canaryBinding(r.Tenant, r.Subject))
+		if err == nil {
+			return errors.New("crypto: a value sealed under a destroyed key still opens")
+		}
+		if !errors.Is(err, ErrShredded) {
+			return fmt.Errorf("crypto: opening a value sealed under a destroyed key: want ErrShredded, got: %w", err)
 		}
 		r.OpenFailed = true
 	}

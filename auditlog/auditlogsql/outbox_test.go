@@ -34,7 +34,7 @@ func Example() {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback()
+		defer func() { _ = tx.Rollback() }()
 		if _, err := tx.ExecContext(ctx, `UPDATE salaries SET amount = amount + 100 WHERE id = 'r-17'`); err != nil {
 			return err
 		}

@@ -49,7 +49,6 @@ func TestASVS_6_3_8_UnknownAccountsAnswerAlike(t *testing.T) {
 	type answer struct {
 		status int
 		body   string
-		head   string
 	}
 	ask := func(tenant, name, pass string) answer {
 		status, _, body := s.page(t, "POST", "/login", url.Values{"tenant": {tenant}, "name": {name}, "password": {pass}})
@@ -98,7 +97,7 @@ func TestUnknownAccountIsNotAnsweredFaster(t *testing.T) {
 		return best
 	}
 	known := clock("ada@example.org")
-	var unknown time.Duration = time.Hour
+	unknown := time.Hour
 	for n := range 7 {
 		start := time.Now()
 		if _, err := w.Begin(t.Context(), "acme", fmt.Sprint("eve", n), "wrong", login.Client{}); !errors.Is(err, login.ErrRefused) {

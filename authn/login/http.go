@@ -88,7 +88,7 @@ func (f *Flow) setTicket(w http.ResponseWriter, value string) {
 	if value == "" {
 		age = -1
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure unless the operator chose InsecureCookies, for loopback only
 		Name: f.ticketCookie(), Value: value, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: !f.o.InsecureCookies, SameSite: http.SameSiteLaxMode,
 	})

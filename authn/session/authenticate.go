@@ -142,7 +142,7 @@ func (m *Manager) SetCookie(w http.ResponseWriter, token string) {
 func (m *Manager) ClearCookie(w http.ResponseWriter) { http.SetCookie(w, m.newCookie("", -1)) }
 
 func (m *Manager) newCookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure unless the operator chose InsecureCookies, for loopback only
 		Name: m.cookie, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: !m.o.InsecureCookies, SameSite: http.SameSiteLaxMode,
 	}

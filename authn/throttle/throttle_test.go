@@ -131,15 +131,15 @@ func TestDisabledAfterAHundred(t *testing.T) {
 func TestPatienceDoesNotForgetFailures(t *testing.T) {
 	d := newDesk(t, throttle.Options{})
 	for range 5 {
-		d.locked(t, "u-1", netip.Addr{})
-		d.locked(t, "?nobody", netip.Addr{})
+		_ = d.locked(t, "u-1", netip.Addr{})
+		_ = d.locked(t, "?nobody", netip.Addr{})
 		d.now = d.now.Add(48 * time.Hour)
 	}
 	n, err := d.Purge(t.Context(), "acme")
 	if n != 1 || err != nil {
 		t.Errorf("%d states forgotten, %v: want only the account that does not exist", n, err)
 	}
-	d.locked(t, "u-1", netip.Addr{})
+	_ = d.locked(t, "u-1", netip.Addr{})
 	if l, err := d.Locked(t.Context(), "acme", "u-1"); l == nil || err != nil {
 		t.Errorf("%v, %v", l, err)
 	}
@@ -245,7 +245,7 @@ func TestLock(t *testing.T) {
 func TestRefusalsAreRecordedByTheCount(t *testing.T) {
 	d := newDesk(t, throttle.Options{})
 	for range 5 {
-		d.locked(t, "u-1", here)
+		_ = d.locked(t, "u-1", here)
 	}
 	e := d.rec.Want(t, "authn.throttle.admit", auditlog.Denied)
 	if auditlog.DefaultTable().Ack(&e.Event) != auditlog.Aggregated {

@@ -387,7 +387,7 @@ func TestPolicies(t *testing.T) {
 	type leaky struct {
 		ID     string `sec:"class=internal"`
 		Wage   int64  `sec:"class=restricted"`
-		E_Mail string
+		E_Mail string //nolint:staticcheck // names with underscores are looked into too
 		Color  string
 		Debug  string `sec:"-"`
 	}

@@ -169,6 +169,7 @@ func (x *exchange) run(ctx context.Context, handler func() error) (end ending) {
 // panicked ends a call whose handler or guard panicked, so that one bad
 // request does not end the process and everyone else's calls with it.
 func (x *exchange) panicked(ctx context.Context, p any) ending {
+	//nolint:sloglint // net/http writes a handler's panic to the default logger too; a stack has no better place
 	slog.ErrorContext(ctx, "gRPC call panicked", slog.String("method", x.call.Operation),
 		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	o := guard.Outcome{Code: guard.Internal, Status: http.StatusInternalServerError, Panic: p}

@@ -24,7 +24,7 @@ type address struct {
 
 type person struct {
 	audit   // unexported, yet its members are JSON's
-	*person // a type may embed itself
+	*person //nolint:unused // read by reflection: a type may embed itself
 
 	Name     string               `json:"name"`
 	Age      int                  `json:"age"`
@@ -35,7 +35,7 @@ type person struct {
 	Anything any                  `json:"anything"`
 	Plain    string
 	Hidden   string `json:"-"`
-	Dash     string `json:"-,"`
+	Dash     string `json:"-,"` //nolint:staticcheck // the name "-", spelled so, is what is tested
 	private  string
 }
 

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/surety-go/surety/auditlog/verify"
 	"github.com/surety-go/surety/controls/evidence"
@@ -57,9 +56,14 @@ func auditLog(ctx context.Context, c *client) (string, error) {
 // flip changes one byte in the middle of the largest tile of entries: smaller
 // ones of the same number were superseded by it.
 func flip(dir string) (string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", fmt.Errorf("log: %w", err)
+	}
+	defer func() { _ = root.Close() }()
 	var largest string
 	var size int64
-	err := filepath.WalkDir(filepath.Join(dir, "tile", "entries"), func(path string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), "tile/entries", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -72,12 +76,12 @@ func flip(dir string) (string, error) {
 	if err != nil || largest == "" {
 		return "", broken("the log has no entries on disk: %v", err)
 	}
-	b, err := os.ReadFile(largest)
+	b, err := root.ReadFile(largest)
 	if err != nil {
 		return "", fmt.Errorf("tile: %w", err)
 	}
 	b[len(b)/2] ^= 1
-	return strings.TrimPrefix(largest, dir+string(filepath.Separator)), os.WriteFile(largest, b, 0o600)
+	return largest, root.WriteFile(largest, b, 0o600)
 }
 
 func unauthorised(ctx context.Context, c *client) (string, error) {

@@ -180,11 +180,16 @@ func firewalled(ctx context.Context, c *client) (string, error) {
 func encrypted(_ context.Context, c *client) (string, error) {
 	secrets := []string{"Olive Oduya", "DEMO-A-0001", "Esra Eriksen", "DEMO-G-0003"}
 	files := 0
-	err := filepath.WalkDir(c.data, func(path string, d fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(c.data)
+	if err != nil {
+		return "", fmt.Errorf("data: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := root.ReadFile(path)
 		if err != nil {
 			return err
 		}
