@@ -12,6 +12,8 @@ require (
 	modernc.org/sqlite v1.62.0
 )
 
+require rsc.io/qr v0.2.0 // indirect
+
 require (
 	github.com/tink-crypto/tink-go/v2 v2.4.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
