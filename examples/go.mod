@@ -6,6 +6,7 @@ require github.com/surety-go/surety v0.0.0-00010101000000-000000000000
 
 require (
 	github.com/surety-go/surety/guard/guardgrpc v0.0.0-00010101000000-000000000000
+	golang.org/x/mod v0.42.0
 	google.golang.org/grpc v1.79.3
 	google.golang.org/protobuf v1.36.10
 	modernc.org/sqlite v1.62.0
@@ -27,7 +28,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.41.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/crypto v0.46.0 // indirect
-	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/net v0.48.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.32.0 // indirect

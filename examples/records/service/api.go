@@ -123,7 +123,7 @@ func (s *Service) choose(r *http.Request, purpose string, given bool) (consent.E
 // apiErase erases the caller's own file.
 func (s *Service) apiErase(w http.ResponseWriter, r *http.Request) {
 	p, _ := authn.FromContext(r.Context())
-	note(r.Context(), p.ID)
+	target(r.Context(), p.ID)
 	report, err := s.eraser.Erase(r.Context(), p.Tenant, p.ID, "own request")
 	if err != nil {
 		guard.Refuse(w, r, err)

@@ -30,7 +30,7 @@ var purposes = []privacy.Declaration{
 // anything is opened, and only the fields that serve the purpose come out.
 func (s *Service) openFile(ctx context.Context, id string) (Person, error) {
 	p, _ := authn.FromContext(ctx)
-	note(ctx, id)
+	target(ctx, id)
 	if err := s.gate.Check(ctx, p.Tenant, id); err != nil {
 		return Person{}, err
 	}
@@ -65,7 +65,7 @@ type change struct {
 // updateFile is how every transport changes one file.
 func (s *Service) updateFile(ctx context.Context, id string, c change) (Person, error) {
 	p, _ := authn.FromContext(ctx)
-	note(ctx, id)
+	target(ctx, id)
 	if err := c.check(); err != nil {
 		return Person{}, err
 	}
@@ -107,8 +107,8 @@ func (c change) check() error {
 	return nil
 }
 
-// note puts the file into the call's audit event.
-func note(ctx context.Context, id string) {
+// target puts the file into the call's audit event.
+func target(ctx context.Context, id string) {
 	if call := guard.CallFrom(ctx); call != nil {
 		call.Target("file", id)
 	}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	_ "modernc.org/sqlite" // the embedded database
 
 	"github.com/surety-go/surety/auditlog"
@@ -43,6 +44,13 @@ type Options struct {
 	// Demo seeds tenants and accounts and marks evidence as a demo's. Cookies
 	// are not confined to TLS, which is why the command serves loopback only.
 	Demo bool
+	// Witnesses cosign the audit log; they belong to other parties and need
+	// the log's key: see [Options.LogKey]. Without one the log's control
+	// fails, because a log that only its operator signs proves nothing against
+	// the operator. WitnessEvery and WitnessGap are as in [auditlog.Options].
+	Witnesses    []auditlog.Witness
+	WitnessEvery time.Duration
+	WitnessGap   time.Duration
 	// Logger gets what operators watch; nil is slog's default.
 	Logger *slog.Logger
 }
@@ -137,22 +145,24 @@ func (s *Service) mounted() []controls.Control {
 
 func (s *Service) path(name string) string { return filepath.Join(s.o.Dir, name) }
 
-// openDirs makes the directories. Root could write anywhere, so what is in
+// makeDirs makes the directories. Root could write anywhere, so what is in
 // the way is looked for and named.
-func (s *Service) openDirs(context.Context) error {
-	for name, dir := range map[string]string{"data": s.o.Dir, "key": s.o.KeyDir} {
-		if dir == "" || !filepath.IsAbs(dir) {
-			return fmt.Errorf("%s directory %q: want an absolute path", name, dir)
-		}
-		if err := makeDir(dir); err != nil {
-			return fmt.Errorf("%s directory: %w", name, err)
-		}
+func (o Options) makeDirs() error {
+	if inside(o.Dir, o.KeyDir) {
+		return fmt.Errorf("key directory %s lies inside the data directory: keys beside the data protect nothing", o.KeyDir)
 	}
-	if inside(s.o.Dir, s.o.KeyDir) {
-		return fmt.Errorf("key directory %s lies inside the data directory: keys beside the data protect nothing", s.o.KeyDir)
+	for _, d := range []struct{ name, path string }{{"data", o.Dir}, {"key", o.KeyDir}} {
+		if !filepath.IsAbs(d.path) {
+			return fmt.Errorf("%s directory %q: want an absolute path", d.name, d.path)
+		}
+		if err := makeDir(d.path); err != nil {
+			return fmt.Errorf("%s directory: %w", d.name, err)
+		}
 	}
 	return nil
 }
+
+func (s *Service) openDirs(context.Context) error { return s.o.makeDirs() }
 
 func makeDir(dir string) error {
 	for p := dir; ; p = filepath.Dir(p) {
@@ -203,17 +213,35 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// openLog opens the audit log. Its signing key lies with the other keys.
-func (s *Service) openLog(context.Context) error {
-	const origin = "records.example/log"
-	keyFile := filepath.Join(s.o.KeyDir, "log.key")
-	signer, verifier, err := auditlog.KeyFile(keyFile, origin)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, statErr := os.Stat(s.path("log")); statErr == nil {
-			return fmt.Errorf("the log %s exists and its signing key %s does not: put the key back", s.path("log"), keyFile)
-		}
-		signer, verifier, err = auditlog.NewKeyFile(keyFile, origin)
+// origin names the log to witnesses and auditors.
+const origin = "records.example/log"
+
+// logKey reads the log's signing key, which lies with the other keys, or
+// makes it for a new log.
+func (o Options) logKey() (signer note.Signer, verifier string, err error) {
+	file, log := filepath.Join(o.KeyDir, "log.key"), filepath.Join(o.Dir, "log")
+	signer, verifier, err = auditlog.KeyFile(file, origin)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return signer, verifier, err
 	}
+	if _, err := os.Stat(log); err == nil {
+		return nil, "", fmt.Errorf("the log %s exists and its signing key %s does not: put the key back", log, file)
+	}
+	return auditlog.NewKeyFile(file, origin)
+}
+
+// LogKey returns the public key of the log, for those who are to witness it
+// before it opens. It makes the key if there is none.
+func (o Options) LogKey() (string, error) {
+	if err := o.makeDirs(); err != nil {
+		return "", err
+	}
+	_, verifier, err := o.logKey()
+	return verifier, err
+}
+
+func (s *Service) openLog(context.Context) error {
+	signer, verifier, err := s.o.logKey()
 	if err != nil {
 		return err
 	}
@@ -225,6 +253,7 @@ func (s *Service) openLog(context.Context) error {
 		SegmentSize: 4 << 20, // a demo writes little
 		Reserve:     64 << 20,
 		Store:       auditlog.FileStore(filepath.Join(s.o.KeyDir, "log.checkpoint")),
+		Witnesses:   s.o.Witnesses, WitnessEvery: s.o.WitnessEvery, WitnessGap: s.o.WitnessGap,
 	})
 	if err != nil {
 		return fmt.Errorf("audit log %s: %w", s.path("log"), err)

@@ -145,7 +145,7 @@ func (s *Service) formConsent(given bool) http.HandlerFunc {
 
 func (s *Service) formErase(w http.ResponseWriter, r *http.Request) {
 	p, _ := authn.FromContext(r.Context())
-	note(r.Context(), p.ID)
+	target(r.Context(), p.ID)
 	if _, err := s.eraser.Erase(r.Context(), p.Tenant, p.ID, "own request"); err != nil {
 		guard.Refuse(w, r, err)
 		return

@@ -29,6 +29,7 @@ type client struct {
 	accounts []service.Account  // the demo's, by tenant and role
 	people   map[string]*person // who has signed in, by account id
 	svc      *service.Service   // only for what is handed to an auditor, and to stop it
+	witness  *neighbour
 	stop     func() error
 }
 

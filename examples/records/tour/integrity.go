@@ -38,7 +38,8 @@ func auditLog(ctx context.Context, c *client) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	report, err := verify.Dir(ctx, dir, verify.Policy{Key: key}, nil)
+	policy := verify.Policy{Key: key, Witnesses: []string{c.witness.key}}
+	report, err := verify.Dir(ctx, dir, policy, nil)
 	if err != nil || !report.OK() {
 		return "", broken("the log does not verify: %v %v", err, report.Findings)
 	}
@@ -46,7 +47,7 @@ func auditLog(ctx context.Context, c *client) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tampered, err := verify.Dir(ctx, dir, verify.Policy{Key: key}, nil)
+	tampered, err := verify.Dir(ctx, dir, policy, nil)
 	if err == nil && tampered.OK() {
 		return "", broken("a changed byte in %s was not found", where)
 	}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/examples/records/service"
 )
 
@@ -56,8 +57,9 @@ func Run(ctx context.Context, out io.Writer) error {
 	failed := 0
 	for i, r := range rows {
 		fmt.Fprintf(out, "\n%2d/%d  %s\n", i+1, len(rows), r.subject)
+		begun := time.Now()
 		happened, err := r.try(ctx, c)
-		r.print(out, happened, err)
+		r.print(out, happened, time.Since(begun), err)
 		if err != nil {
 			failed++
 		}
@@ -73,7 +75,7 @@ func Run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-func (r row) print(out io.Writer, happened string, err error) {
+func (r row) print(out io.Writer, happened string, took time.Duration, err error) {
 	mark := "✓"
 	if err != nil {
 		mark, happened = "✗", err.Error()
@@ -85,7 +87,7 @@ func (r row) print(out io.Writer, happened string, err error) {
 	}
 	line("criterion", r.criterion+"  ·  control "+r.control)
 	line("promise", r.promise)
-	line(mark+" result", happened)
+	line(mark+" result", fmt.Sprintf("%s (%.1f s)", happened, took.Seconds()))
 	line("evidence", r.evidence)
 	line("thin", r.thin)
 }
@@ -93,14 +95,26 @@ func (r row) print(out io.Writer, happened string, err error) {
 // launch opens a service and serves it on a free loopback port. The client's
 // stop drains it, once.
 func launch(ctx context.Context, dir string) (*client, error) {
-	svc, err := service.Open(ctx, service.Options{
+	o := service.Options{
 		Dir: filepath.Join(dir, "data"), KeyDir: filepath.Join(dir, "keys"), Demo: true, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	key, err := o.LogKey()
 	if err != nil {
+		return nil, err
+	}
+	vouching, err := newNeighbour(filepath.Join(dir, "witness"), key)
+	if err != nil {
+		return nil, err
+	}
+	o.Witnesses, o.WitnessEvery, o.WitnessGap = []auditlog.Witness{vouching.client}, time.Second, 3*time.Second
+	svc, err := service.Open(ctx, o)
+	if err != nil {
+		vouching.close()
 		return nil, err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
+		vouching.close()
 		return nil, errors.Join(err, svc.Close())
 	}
 	serving, cancel := context.WithCancel(ctx)
@@ -108,12 +122,13 @@ func launch(ctx context.Context, dir string) (*client, error) {
 	go func() { done <- svc.Serve(serving, listener) }()
 	stop := sync.OnceValue(func() error {
 		cancel()
+		defer vouching.close()
 		return <-done
 	})
 	c, err := newClient(listener.Addr().String(), dir, svc.Accounts())
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	c.svc, c.stop = svc, stop
+	c.svc, c.stop, c.witness = svc, stop, vouching
 	return c, nil
 }
