@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/surety-go/surety/examples/records/service"
@@ -29,22 +31,28 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "records:", err)
+		fmt.Fprintln(os.Stderr, "records:", sentence(err))
 		stop()
 		os.Exit(1)
 	}
 }
 
+// sentence puts an error on one line, also one that lists several mistakes.
+func sentence(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("records", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "loopback address to serve HTTP and gRPC on")
 	dir := flags.String("data", "records-data", "directory for the database, the log and the registers")
+	policy := flags.String("policy", "", "file with a casbin policy in place of the built-in one")
 	show := flags.Bool("tour", false, "drive a service of its own through every control, and exit")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
-		return err
+	flags.SetOutput(io.Discard) // errors are printed once, by main
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(out)
+		flags.Usage()
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("%w: -h shows what there is", err)
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
@@ -52,11 +60,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *show {
 		return tour.Run(ctx, out)
 	}
-	return serve(ctx, *addr, *dir, out)
+	return serve(ctx, *addr, *dir, *policy, out)
 }
 
 // serve runs the demo until the context ends.
-func serve(ctx context.Context, addr, dir string, out io.Writer) error {
+func serve(ctx context.Context, addr, dir, policy string, out io.Writer) error {
 	if err := loopback(addr); err != nil {
 		return err
 	}
@@ -68,14 +76,25 @@ func serve(ctx context.Context, addr, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w: choose another with -addr", addr, err)
-	}
-	svc, err := service.Open(ctx, service.Options{
+	o := service.Options{
 		Dir: abs, KeyDir: keys, Passphrase: os.Getenv("SURETY_PASSPHRASE"),
 		Demo: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+	}
+	if policy != "" {
+		rules, err := os.ReadFile(policy)
+		if err != nil {
+			return fmt.Errorf("policy: %w", err)
+		}
+		if len(bytes.TrimSpace(rules)) == 0 {
+			return fmt.Errorf("policy %s is empty: nobody could do anything", policy)
+		}
+		o.Policy, o.PolicyName = string(rules), policy
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%w: choose another address with -addr", err)
+	}
+	svc, err := service.Open(ctx, o)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

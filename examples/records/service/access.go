@@ -46,9 +46,13 @@ func (s *Service) openAccess(ctx context.Context) error {
 	if _, err := s.db.ExecContext(ctx, accessTables); err != nil {
 		return fmt.Errorf("tables of access: %w", err)
 	}
-	engine, err := authz.New(policyModel, policyRules, s.recorder)
+	rules, name := policyRules, "the policy"
+	if s.o.PolicyName != "" {
+		rules, name = s.o.Policy, s.o.PolicyName
+	}
+	engine, err := authz.New(policyModel, rules, s.recorder)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	rows, err := integrity.NewRows(s.keys.subkey("rows"), s.recorder)
 	if err != nil {

@@ -47,7 +47,7 @@ func (s *Service) openKeys(ctx context.Context) error {
 		kek, err = localkms.KeyFile(file, s.o.Dir)
 	}
 	if err != nil {
-		return fmt.Errorf("key file %s: %w", file, err)
+		return fmt.Errorf("%w (SURETY_PASSPHRASE holds the passphrase, if there is one)", err)
 	}
 	root, err := s.rootSecret(ctx, kek)
 	if err != nil {
@@ -77,12 +77,7 @@ func (s *Service) rootSecret(ctx context.Context, kek *localkms.KEK) ([]byte, er
 	file := s.path("secret.sealed")
 	wrapped, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		root := make([]byte, 32)
-		rand.Read(root)
-		if wrapped, err = kek.Wrap(ctx, root, rootBinding); err != nil {
-			return nil, fmt.Errorf("secret %s: %w", file, err)
-		}
-		return root, os.WriteFile(file, wrapped, 0o600)
+		return s.newRootSecret(ctx, kek, file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("secret: %w", err)
@@ -92,6 +87,47 @@ func (s *Service) rootSecret(ctx context.Context, kek *localkms.KEK) ([]byte, er
 		return nil, fmt.Errorf("secret %s does not open with this key or passphrase: %w", file, err)
 	}
 	return root, nil
+}
+
+// newRootSecret makes the secret, unless there are people already, whose data
+// only the old one opens.
+func (s *Service) newRootSecret(ctx context.Context, kek *localkms.KEK, file string) ([]byte, error) {
+	var used bool
+	if err := s.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM people)").Scan(&used); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if used {
+		return nil, fmt.Errorf("secret %s is missing and the database holds data of it: restore it from a backup; nothing was changed", file)
+	}
+	root := make([]byte, 32)
+	rand.Read(root)
+	wrapped, err := kek.Wrap(ctx, root, rootBinding)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s: %w", file, err)
+	}
+	return root, writeOnce(file, wrapped)
+}
+
+// writeOnce puts a whole file in place, or none: it survives a crash at any
+// moment, and never replaces a file.
+func writeOnce(file string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), file); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // subkey derives a key for one use (HKDF, RFC 5869).

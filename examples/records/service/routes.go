@@ -130,8 +130,12 @@ func purposeOfLinks(h http.Handler) http.Handler {
 	})
 }
 
-// Serve serves until ctx ends, drains, and closes the service.
+// Serve serves until ctx ends, drains, and closes the service. A demo, whose
+// cookies no TLS protects, is refused an address that others can reach.
 func (s *Service) Serve(ctx context.Context, l net.Listener) error {
+	if addr, ok := l.Addr().(*net.TCPAddr); s.o.Demo && (!ok || !addr.IP.IsLoopback()) {
+		return errors.Join(fmt.Errorf("records: a demo serves loopback only, not %s", l.Addr()), l.Close(), s.Close())
+	}
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 		Protocols: new(http.Protocols),

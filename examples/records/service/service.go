@@ -44,6 +44,9 @@ type Options struct {
 	// Demo seeds tenants and accounts and marks evidence as a demo's. Cookies
 	// are not confined to TLS, which is why the command serves loopback only.
 	Demo bool
+	// PolicyName, when set, names a casbin policy that stands in place of the
+	// one that comes with the service, and Policy is its text.
+	PolicyName, Policy string
 	// Witnesses cosign the audit log; they belong to other parties and need
 	// the log's key: see [Options.LogKey]. Without one the log's control
 	// fails, because a log that only its operator signs proves nothing against
@@ -256,7 +259,7 @@ func (s *Service) openLog(context.Context) error {
 		Witnesses:   s.o.Witnesses, WitnessEvery: s.o.WitnessEvery, WitnessGap: s.o.WitnessGap,
 	})
 	if err != nil {
-		return fmt.Errorf("audit log %s: %w", s.path("log"), err)
+		return fmt.Errorf("audit log: %w", err)
 	}
 	s.onClose(log.Close)
 	s.log, s.verifier = log, verifier

@@ -30,6 +30,7 @@ type client struct {
 	people   map[string]*person // who has signed in, by account id
 	svc      *service.Service   // only for what is handed to an auditor, and to stop it
 	witness  *neighbour
+	last     []result // of the controls, when they were all probed
 	stop     func() error
 }
 

@@ -156,6 +156,6 @@ func evidenceBundle(ctx context.Context, c *client) (string, error) {
 	if len(bundle.Check(other, evidence.CheckOptions{}).Problems) == 0 {
 		return "", broken("the bundle verifies with another key")
 	}
-	return fmt.Sprintf("%d KiB, %d files, %d controls, no problem, %d exceptions disclosed; refused with another key; only the auditor may export",
+	return fmt.Sprintf("%d KiB, %d files, %d controls, no problem, exceptions disclosed: %d; refused with another key; only the auditor may export",
 		len(a.body)>>10, len(bundle.Manifest.Files), len(bundle.Controls), len(verdict.Exceptions)), nil
 }

@@ -106,7 +106,7 @@ func launch(ctx context.Context, dir string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Witnesses, o.WitnessEvery, o.WitnessGap = []auditlog.Witness{vouching.client}, time.Second, 3*time.Second
+	o.Witnesses, o.WitnessEvery, o.WitnessGap = []auditlog.Witness{vouching.client}, time.Second, 2*time.Second
 	svc, err := service.Open(ctx, o)
 	if err != nil {
 		vouching.close()
