@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
@@ -131,7 +130,8 @@ func (r *recording) event(o Outcome) auditlog.Event {
 	if r.id == "" {
 		r.id = callID()
 	}
-	attrs := append(slices.Clip(ev.Attrs), // the call keeps its own
+	attrs := make([]auditlog.Attr, 0, len(ev.Attrs)+7) // the call keeps its own
+	attrs = append(append(attrs, ev.Attrs...),
 		auditlog.String("call", r.id),
 		auditlog.String("operation", r.call.Operation),
 		auditlog.Int("status", o.Status),
@@ -171,7 +171,8 @@ func network(a netip.Addr) string {
 	if err != nil {
 		return ""
 	}
-	return p.String()
+	var room [64]byte
+	return string(p.AppendTo(room[:0]))
 }
 
 // callID joins events of one call; it guards nothing, so it need not be

@@ -40,6 +40,10 @@ type Call struct {
 	denied error
 	before []func(context.Context, Outcome) error
 	finish []func(context.Context, Outcome)
+
+	// Room for the hooks that most calls have.
+	beforeRoom [2]func(context.Context, Outcome) error
+	finishRoom [2]func(context.Context, Outcome)
 }
 
 // A Transport is what a call's protocol offers to guards.
@@ -62,12 +66,20 @@ type Transport interface {
 // response is replaced by a 503 and functions that run after f see that
 // outcome.
 func (c *Call) BeforeResponse(f func(context.Context, Outcome) error) {
+	if c.before == nil {
+		c.before = c.beforeRoom[:0]
+	}
 	c.before = append(c.before, f)
 }
 
 // OnFinish registers f to run once, when the call is over; the function
 // registered last runs first. Its context is never cancelled.
-func (c *Call) OnFinish(f func(context.Context, Outcome)) { c.finish = append(c.finish, f) }
+func (c *Call) OnFinish(f func(context.Context, Outcome)) {
+	if c.finish == nil {
+		c.finish = c.finishRoom[:0]
+	}
+	c.finish = append(c.finish, f)
+}
 
 // Target adds a target to the call's audit event.
 func (c *Call) Target(kind, id string) {
@@ -81,6 +93,9 @@ func (c *Call) Attr(attrs ...auditlog.Attr) { c.Event.Attrs = append(c.Event.Att
 // call it once they know the response's status and before they send it; when
 // it returns an error they send that instead.
 func (c *Call) Release(ctx context.Context, o Outcome) error {
+	if len(c.before) == 0 {
+		return nil
+	}
 	ctx = context.WithoutCancel(ctx)
 	var failed error
 	for len(c.before) > 0 {
@@ -98,6 +113,9 @@ func (c *Call) Release(ctx context.Context, o Outcome) error {
 // Finish runs the functions registered with [Call.OnFinish]. Adapters call it
 // once, last.
 func (c *Call) Finish(ctx context.Context, o Outcome) {
+	if len(c.finish) == 0 {
+		return
+	}
 	ctx = context.WithoutCancel(ctx)
 	for len(c.finish) > 0 {
 		last := len(c.finish) - 1

@@ -38,9 +38,6 @@ func (x *exchange) release(status int) bool {
 		return !x.replaced
 	}
 	x.status = status
-	if len(x.call.before) == 0 {
-		return true
-	}
 	if err := x.call.Release(x.admitted, x.outcome()); err != nil {
 		x.replaced = true
 		o := x.call.Refuse(x.admitted, err)

@@ -8,6 +8,7 @@ import (
 // groups are all there is to measure, in the order of docs/performance.md.
 // They are functions because what they measure may be costly to set up.
 var groups = []func() Group{
+	guards,
 	aead,
 	sealing,
 	streams,
