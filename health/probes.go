@@ -186,7 +186,7 @@ func (r *running) once(ctx context.Context) {
 	}
 	r.note(ctx, fmt.Errorf("health: %s did not answer within %v", r.Name, r.Timeout), true)
 	select {
-	case <-done:
+	case <-done: //nolint:errcheck // late: its answer no longer counts
 	case <-ctx.Done():
 	}
 }
@@ -275,13 +275,13 @@ func (p *Probes) Liveness() Status {
 	return Status{Status: "pass"}
 }
 
-// Live, Ready and Started answer probes over HTTP: 200, or 503 for "fail".
+// Live answers liveness probes over HTTP: 200, or 503 for "fail".
 func (p *Probes) Live() http.Handler { return handler(p.Liveness) }
 
-// Ready answers readiness probes.
+// Ready answers readiness probes, likewise.
 func (p *Probes) Ready() http.Handler { return handler(p.Readiness) }
 
-// Started answers startup probes.
+// Started answers startup probes, likewise.
 func (p *Probes) Started() http.Handler { return handler(p.Startup) }
 
 func handler(ask func() Status) http.Handler {

@@ -50,7 +50,7 @@ const skew = 2 * time.Minute
 func (p *Policy) read() (*trust, error) {
 	v, err := note.NewVerifier(p.Key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: Key: %v", ErrPolicy, err)
+		return nil, fmt.Errorf("%w: Key: %w", ErrPolicy, err)
 	}
 	t := &trust{origin: v.Name(), log: note.VerifierList(v), quorum: p.Quorum, maxGap: p.MaxGap}
 	seen := make(map[string]bool)
@@ -74,7 +74,7 @@ func (p *Policy) read() (*trust, error) {
 	if p.Older != nil {
 		h, err := t.open(p.Older)
 		if err != nil {
-			return nil, fmt.Errorf("%w: Older: %v", ErrPolicy, err)
+			return nil, fmt.Errorf("%w: Older: %w", ErrPolicy, err)
 		}
 		t.older = &h
 	}

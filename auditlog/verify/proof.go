@@ -26,11 +26,11 @@ func Proof(entry, proof []byte, p Policy) (index uint64, err error) {
 	}
 	index, hashes, checkpoint, err := parseProof(proof)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %v", ErrProof, err)
+		return 0, fmt.Errorf("%w: %w", ErrProof, err)
 	}
 	h, err := t.open(checkpoint)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %v", ErrProof, err)
+		return 0, fmt.Errorf("%w: %w", ErrProof, err)
 	}
 	if h.size > 1<<62 || index >= h.size {
 		return 0, fmt.Errorf("%w: entry %d is not in a tree of %d", ErrProof, index, h.size)
