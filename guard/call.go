@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto/tls"
+	"html/template"
 	"net/http"
 	"net/netip"
 
@@ -38,6 +39,7 @@ type Call struct {
 
 	phase  Phase
 	denied error
+	page   *template.Template // for refusals; see Pages
 	before []func(context.Context, Outcome) error
 	finish []func(context.Context, Outcome)
 

@@ -43,7 +43,7 @@ func (x *exchange) release(status int) bool {
 		o := x.call.Refuse(x.admitted, err)
 		x.err, x.status = err, o.Status
 		clear(x.w.Header()) // cookies and a length that belong to another answer
-		writeRefusal(x.w, x.r, o)
+		writeRefusal(x.w, x.r, &x.call, o)
 	}
 	return !x.replaced
 }
@@ -54,7 +54,7 @@ func (x *exchange) refuse(ctx context.Context, err error) {
 	x.err = err
 	o := x.call.Refuse(ctx, err)
 	if x.release(o.Status) {
-		writeRefusal(x.w, x.r, o)
+		writeRefusal(x.w, x.r, &x.call, o)
 	}
 }
 

@@ -98,7 +98,7 @@ func answers(w http.ResponseWriter, call *Call) bool {
 func (h *httpHandler) join(w http.ResponseWriter, r *http.Request, call *Call) {
 	ctx, err := h.chain.Admit(r.Context(), call)
 	if err != nil {
-		writeRefusal(w, r, call.Refuse(ctx, err))
+		writeRefusal(w, r, call, call.Refuse(ctx, err))
 		return
 	}
 	if ctx == r.Context() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html/template"
 	"io"
 	"mime/multipart"
 	"net"
@@ -69,6 +70,37 @@ func TestPersonsBrowserGetsAPage(t *testing.T) {
 	}
 	if w := get(h, "GET", "/"); w.Code != 401 || w.Header().Get("Location") != "" {
 		t.Errorf("a program: %d %v", w.Code, w.Header())
+	}
+}
+
+// A refusal looks like the application; what the template shows is escaped,
+// and a template that fails costs the looks and not the answer.
+func TestPages(t *testing.T) {
+	browser := func(r *http.Request) { r.Header.Set("Accept", "text/html") }
+	for body, want := range map[string]string{
+		`<p class="own">{{.Status}} {{.Title}}: {{.Detail}}</p>`: `<p class="own">403 Forbidden: No &lt;b&gt;.</p>`,
+		`{{.Nothing}}`: `<h1>Forbidden</h1>`,
+	} {
+		deny := &testGuard{phase: guard.Authorise, admit: func(ctx context.Context, _ *guard.Call) (context.Context, error) {
+			return ctx, &guard.Denial{Control: "test.x", Code: guard.PermissionDenied, Public: "No <b>."}
+		}}
+		own := guard.Pages(template.Must(template.New("own").Parse(body)))
+		h := mustMux(t, []guard.Guard{guard.Audit(&recorder{}), own},
+			guard.Route{Pattern: "GET /a", Action: "a.read", Guards: []guard.Guard{deny}, Handler: text("in")},
+			guard.Route{Pattern: "GET /b", Action: "b.read", Guards: []guard.Guard{guard.Public("test")}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				guard.Refuse(w, r, &guard.Denial{Control: "test.x", Code: guard.PermissionDenied, Public: "No <b>."})
+			})})
+		for _, path := range []string{"/a", "/b"} {
+			if w := get(h, "GET", path, browser); w.Code != 403 || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s %s: %d %s", body, path, w.Code, w.Body)
+			}
+			if w := get(h, "GET", path); w.Code != 403 || !strings.HasPrefix(w.Header().Get("Content-Type"), "application/problem+json") {
+				t.Errorf("a program on %s: %d %v", path, w.Code, w.Header())
+			}
+		}
+	}
+	if _, err := guard.New(guard.Pages(nil)); !errors.Is(err, guard.ErrConfig) {
+		t.Errorf("without a template: %v", err)
 	}
 }
 

@@ -237,7 +237,7 @@ func (n *noRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Public: "This address does not answer to the method " + strconv.Quote(clip(r.Method)) + ".",
 		}
 	}
-	writeRefusal(w, r, CallFrom(r.Context()).Refuse(r.Context(), d))
+	Refuse(w, r, d)
 }
 
 // muxAnswer takes down what http.ServeMux says about an unmatched request.

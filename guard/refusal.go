@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-	"html/template"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,15 +17,16 @@ import (
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	ctx := r.Context()
 	if call := CallFrom(ctx); call != nil {
-		writeRefusal(w, r, call.Refuse(ctx, err))
+		writeRefusal(w, r, call, call.Refuse(ctx, err))
 		return
 	}
-	writeRefusal(w, r, OutcomeOf(ctx, err))
+	writeRefusal(w, r, nil, OutcomeOf(ctx, err))
 }
 
 // writeRefusal answers a request that was refused: problem+json for programs
-// (RFC 9457), a plain page or the denial's location for a person's browser.
-func writeRefusal(w http.ResponseWriter, r *http.Request, o Outcome) {
+// (RFC 9457), a page or the denial's location for a person's browser. There
+// may be no call.
+func writeRefusal(w http.ResponseWriter, r *http.Request, call *Call, o Outcome) {
 	h := w.Header()
 	switch {
 	case o.Code == Canceled:
@@ -48,7 +48,7 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, o Outcome) {
 		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if wantsPage(r) {
-		writePage(w, r, o.Status, d)
+		writePage(w, r, call, o.Status, d)
 		return
 	}
 	problem.Write(w, problem.Problem{
@@ -74,36 +74,4 @@ func wantsPage(r *http.Request) bool {
 	html := strings.Index(accept, "text/html")
 	json := strings.Index(accept, "json")
 	return html >= 0 && (json < 0 || html < json)
-}
-
-var page = template.Must(template.New("refusal").Parse(`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title>
-</head>
-<body>
-<main>
-<h1>{{.Title}}</h1>
-<p>{{.Detail}}</p>
-</main>
-</body>
-</html>
-`))
-
-func writePage(w http.ResponseWriter, r *http.Request, status int, d *Denial) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	if d.Location != "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		h.Set("Location", d.Location)
-		w.WriteHeader(http.StatusSeeOther)
-		return
-	}
-	h.Del("Content-Length")
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	// The caller may be gone; there is nothing left to do for it.
-	_ = page.Execute(w, struct{ Title, Detail string }{title(status), d.Public})
 }

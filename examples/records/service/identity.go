@@ -82,6 +82,7 @@ const loginLayout = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{if .Alert}}Error: {{end}}{{.Title}} · Records</title>
 <link rel="stylesheet" href="/static/app.css">
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 </head>
 <body>
 <header class="top"><div><a class="name" href="/">Records</a></div></header>

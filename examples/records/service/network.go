@@ -71,7 +71,7 @@ func (s *Service) openNetwork(context.Context) error {
 func (s *Service) base() []guard.Guard {
 	n := s.network
 	return []guard.Guard{
-		guard.Audit(s.recorder), n.metrics, n.headers,
+		guard.Audit(s.recorder), guard.Pages(templates.Lookup("refusal.html")), n.metrics, n.headers,
 		n.behind, n.firewall, n.origin, n.perClient, guard.Limits(1<<20, 0),
 		s.identity.identify,
 		n.perUser,

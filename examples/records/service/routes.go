@@ -26,7 +26,7 @@ func signedIn() guard.Guard {
 // routes is everything the service answers to over HTTP.
 func (s *Service) routes() []guard.Route {
 	probe := guard.Public("orchestrators have no credentials, and the answer holds no data")
-	style := guard.Public("the sign-in page needs its style sheet")
+	shared := guard.Public("the sign-in page needs its style sheet and its icon")
 	read := s.gate.Require(payroll, benefits, directory)
 	route := func(pattern, action string, h http.Handler, guards ...guard.Guard) guard.Route {
 		return guard.Route{Pattern: pattern, Action: action, Guards: guards, Handler: h}
@@ -36,7 +36,8 @@ func (s *Service) routes() []guard.Route {
 		route("GET /livez", "health.live", s.network.probes.Live(), probe),
 		route("GET /readyz", "health.ready", s.network.probes.Ready(), probe),
 		route("GET /startupz", "health.start", s.network.probes.Started(), probe),
-		route("GET /static/app.css", "pages.style", f(s.stylesheet), style),
+		route("GET /static/app.css", "pages.style", static("app.css", "text/css; charset=utf-8"), shared),
+		route("GET /static/icon.svg", "pages.icon", static("icon.svg", "image/svg+xml"), shared),
 
 		route("GET /{$}", "pages.home", f(s.home), signedIn()),
 		route("GET /files", "files.list", f(s.filesPage), s.may("list", "file")),

@@ -63,14 +63,17 @@ func navigation(roles []string) []link {
 	if slices.Contains(roles, "auditor") || slices.Contains(roles, "owner") {
 		nav = append(nav, link{"Controls", "/controls"})
 	}
-	return append(nav, link{"Sessions", "/account/sessions"})
+	return append(nav, link{"Security", "/account/security"})
 }
 
-func (s *Service) stylesheet(w http.ResponseWriter, _ *http.Request) {
-	b, _ := pageFiles.ReadFile("pages/app.css") // embedded
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "max-age=300")
-	_, _ = w.Write(b)
+// static serves a file that all pages share.
+func static(name, contentType string) http.Handler {
+	b, _ := pageFiles.ReadFile("pages/" + name) // embedded
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Cache-Control", "max-age=300")
+		_, _ = w.Write(b) // the caller may be gone
+	})
 }
 
 // home sends a person to the first page of their menu.
@@ -95,7 +98,11 @@ func (s *Service) filePage(w http.ResponseWriter, r *http.Request) {
 		guard.Refuse(w, r, err)
 		return
 	}
-	s.page(w, r, "file.html", "File "+person.ID, map[string]any{
+	title := person.Name
+	if title == "" {
+		title = "File " + person.ID
+	}
+	s.page(w, r, "file.html", title, map[string]any{
 		"Person": person, "Purpose": privacy.PurposeFrom(r.Context()), "MayUpdate": true,
 	})
 }
@@ -146,6 +153,10 @@ func (s *Service) formConsent(given bool) http.HandlerFunc {
 func (s *Service) formErase(w http.ResponseWriter, r *http.Request) {
 	p, _ := authn.FromContext(r.Context())
 	target(r.Context(), p.ID)
+	if r.PostFormValue("sure") != "yes" {
+		guard.Refuse(w, r, &guard.Denial{Control: "records.input", Code: guard.InvalidArgument, Public: "Tick the box if you are sure: erasing can't be undone."})
+		return
+	}
 	if _, err := s.eraser.Erase(r.Context(), p.Tenant, p.ID, "own request"); err != nil {
 		guard.Refuse(w, r, err)
 		return
