@@ -26,7 +26,9 @@ import (
 	"github.com/surety-go/surety/controls/classify"
 	"github.com/surety-go/surety/controls/detect"
 	"github.com/surety-go/surety/controls/findings"
+	"github.com/surety-go/surety/controls/findings/findingssql"
 	"github.com/surety-go/surety/controls/monitor"
+	"github.com/surety-go/surety/controls/monitor/monitorsql"
 	"github.com/surety-go/surety/controls/register"
 	"github.com/surety-go/surety/privacy"
 	"github.com/surety-go/surety/privacy/consent"
@@ -269,7 +271,7 @@ func (s *Service) openLog(context.Context) error {
 
 // openFindings prepares findings and the detector, which stands in front of
 // the log: everything that records is looked at.
-func (s *Service) openFindings(context.Context) error {
+func (s *Service) openFindings(ctx context.Context) error {
 	var err error
 	if s.catalogue, err = catalogue.Default(); err != nil {
 		return err
@@ -281,7 +283,14 @@ func (s *Service) openFindings(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.findings, err = findings.New(findings.NewMemory(), sealing, s.catalogue.Owner, findings.Options{}); err != nil {
+	if err := findingssql.Migrate(ctx, s.db); err != nil {
+		return err
+	}
+	store, err := findingssql.New(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	if s.findings, err = findings.New(store, sealing, s.catalogue.Owner, findings.Options{}); err != nil {
 		return err
 	}
 	s.detector, err = detect.New(sealing, rules(), detect.Options{
@@ -336,8 +345,15 @@ func (s *Service) openRegisters(context.Context) error {
 	return nil
 }
 
-func (s *Service) openMonitor(context.Context) error {
-	m, err := monitor.New(s.catalogue, s.recorder, monitor.Options{Findings: s.findings}, s.components...)
+func (s *Service) openMonitor(ctx context.Context) error {
+	if err := monitorsql.Migrate(ctx, s.db); err != nil {
+		return err
+	}
+	store, err := monitorsql.New(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	m, err := monitor.New(s.catalogue, s.recorder, monitor.Options{Store: store, Findings: s.findings}, s.components...)
 	if err != nil {
 		return err
 	}
