@@ -2,6 +2,8 @@ package service
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/surety-go/surety/authn"
@@ -35,7 +37,17 @@ func reply(w http.ResponseWriter, v any) {
 func decode(r *http.Request, v any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	err := d.Decode(v)
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more than one value")
+		}
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return &guard.Denial{Control: "guard.limits", Code: guard.ResourceExhausted, Status: http.StatusRequestEntityTooLarge, Public: "The body is too large.", Err: err}
+	case err != nil:
 		return &guard.Denial{Control: "records.input", Code: guard.InvalidArgument, Public: "The body is not the JSON this address takes.", Err: err}
 	}
 	return nil

@@ -30,6 +30,9 @@ var purposes = []privacy.Declaration{
 // anything is opened, and only the fields that serve the purpose come out.
 func (s *Service) openFile(ctx context.Context, id string) (Person, error) {
 	p, _ := authn.FromContext(ctx)
+	if !validID(id) {
+		return Person{}, refusal(errNoPerson)
+	}
 	target(ctx, id)
 	if err := s.gate.Check(ctx, p.Tenant, id); err != nil {
 		return Person{}, err
@@ -65,6 +68,9 @@ type change struct {
 // updateFile is how every transport changes one file.
 func (s *Service) updateFile(ctx context.Context, id string, c change) (Person, error) {
 	p, _ := authn.FromContext(ctx)
+	if !validID(id) {
+		return Person{}, refusal(errNoPerson)
+	}
 	target(ctx, id)
 	if err := c.check(); err != nil {
 		return Person{}, err

@@ -31,6 +31,10 @@ func (s *Service) routes() []guard.Route {
 	route := func(pattern, action string, h http.Handler, guards ...guard.Guard) guard.Route {
 		return guard.Route{Pattern: pattern, Action: action, Guards: guards, Handler: h}
 	}
+	// Whatever the policy says of a person, two factors come first.
+	member := func(pattern, action string, h http.Handler, guards ...guard.Guard) guard.Route {
+		return route(pattern, action, h, append([]guard.Guard{signedIn()}, guards...)...)
+	}
 	f := func(h http.HandlerFunc) http.Handler { return h }
 	return []guard.Route{
 		route("GET /livez", "health.live", s.network.probes.Live(), probe),
@@ -39,30 +43,30 @@ func (s *Service) routes() []guard.Route {
 		route("GET /static/app.css", "pages.style", static("app.css", "text/css; charset=utf-8"), shared),
 		route("GET /static/icon.svg", "pages.icon", static("icon.svg", "image/svg+xml"), shared),
 
-		route("GET /{$}", "pages.home", f(s.home), signedIn()),
-		route("GET /files", "files.list", f(s.filesPage), s.may("list", "file")),
-		route("GET /files/{id}", "files.read", f(s.filePage), s.mayRead(), read),
-		route("POST /files/{id}", "files.update", f(s.saveFile), s.may("update", "file"), s.gate.Require(payroll)),
-		route("GET /privacy", "privacy.page.read", f(s.privacyPage), s.may("use", "privacy")),
-		route("POST /privacy/give", "privacy.consent.give", s.formConsent(true), s.may("use", "privacy")),
-		route("POST /privacy/withdraw", "privacy.consent.withdraw", s.formConsent(false), s.may("use", "privacy")),
-		route("POST /privacy/erasure", "privacy.erasure.ask", f(s.formErase), s.may("use", "privacy")),
-		route("GET /audit", "audit.read", f(s.auditPage), s.may("read", "audit")),
-		route("GET /controls", "controls.read", f(s.controlsPage), s.may("read", "control")),
-		route("GET /evidence", "evidence.export", f(s.evidence), s.may("export", "evidence")),
+		member("GET /{$}", "pages.home", f(s.home)),
+		member("GET /files", "files.list", f(s.filesPage), s.may("list", "file")),
+		member("GET /files/{id}", "files.read", f(s.filePage), s.mayRead(), read),
+		member("POST /files/{id}", "files.update", f(s.saveFile), s.may("update", "file"), s.gate.Require(payroll)),
+		member("GET /privacy", "privacy.page.read", f(s.privacyPage), s.may("use", "privacy")),
+		member("POST /privacy/give", "privacy.consent.give", s.formConsent(true), s.may("use", "privacy")),
+		member("POST /privacy/withdraw", "privacy.consent.withdraw", s.formConsent(false), s.may("use", "privacy")),
+		member("POST /privacy/erasure", "privacy.erasure.ask", f(s.formErase), s.may("use", "privacy")),
+		member("GET /audit", "audit.read", f(s.auditPage), s.may("read", "audit")),
+		member("GET /controls", "controls.read", f(s.controlsPage), s.may("read", "control")),
+		member("GET /evidence", "evidence.export", f(s.evidence), s.may("export", "evidence")),
 
-		route("GET /api/me", "account.read", f(s.apiMe), signedIn()),
-		route("GET /api/files", "files.list", f(s.apiList), s.may("list", "file")),
-		route("GET /api/files/{id}", "files.read", f(s.apiRead), s.mayRead(), read),
-		route("PUT /api/files/{id}", "files.update", f(s.apiUpdate), s.may("update", "file"), s.gate.Require(payroll)),
-		route("POST /api/consent/give", "privacy.consent.give", s.apiConsent(true), s.may("use", "privacy")),
-		route("POST /api/consent/withdraw", "privacy.consent.withdraw", s.apiConsent(false), s.may("use", "privacy")),
-		route("POST /api/erasure", "privacy.erasure.ask", f(s.apiErase), s.may("use", "privacy")),
-		route("GET /api/controls", "controls.read", f(s.apiControls), s.may("read", "control")),
-		route("POST /api/integrity", "integrity.scan", f(s.apiScan), s.may("read", "audit")),
-		route("GET /api/audit", "audit.read", f(s.apiAudit), s.may("read", "audit")),
-		route("GET /api/findings", "findings.read", f(s.apiFindings), s.may("read", "audit")),
-		route("POST /api/egress", "vendors.send", f(s.apiEgress), s.may("update", "file"), s.gate.Require(payroll)),
+		member("GET /api/me", "account.read", f(s.apiMe)),
+		member("GET /api/files", "files.list", f(s.apiList), s.may("list", "file")),
+		member("GET /api/files/{id}", "files.read", f(s.apiRead), s.mayRead(), read),
+		member("PUT /api/files/{id}", "files.update", f(s.apiUpdate), s.may("update", "file"), s.gate.Require(payroll)),
+		member("POST /api/consent/give", "privacy.consent.give", s.apiConsent(true), s.may("use", "privacy")),
+		member("POST /api/consent/withdraw", "privacy.consent.withdraw", s.apiConsent(false), s.may("use", "privacy")),
+		member("POST /api/erasure", "privacy.erasure.ask", f(s.apiErase), s.may("use", "privacy")),
+		member("GET /api/controls", "controls.read", f(s.apiControls), s.may("read", "control")),
+		member("POST /api/integrity", "integrity.scan", f(s.apiScan), s.may("read", "audit")),
+		member("GET /api/audit", "audit.read", f(s.apiAudit), s.may("read", "audit")),
+		member("GET /api/findings", "findings.read", f(s.apiFindings), s.may("read", "audit")),
+		member("POST /api/egress", "vendors.send", f(s.apiEgress), s.may("update", "file"), s.gate.Require(payroll)),
 	}
 }
 
@@ -70,7 +74,7 @@ func (s *Service) routes() []guard.Route {
 // behind the same guards.
 func (s *Service) methods() []guard.Route {
 	method := func(pattern, action string, guards ...guard.Guard) guard.Route {
-		return guard.Route{Pattern: pattern, Action: action, Guards: guards}
+		return guard.Route{Pattern: pattern, Action: action, Guards: append([]guard.Guard{signedIn()}, guards...)}
 	}
 	watch := method(recordsv1.Records_Watch_FullMethodName, "files.watch", s.may("list", "file"))
 	watch.Stream = true

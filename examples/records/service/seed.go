@@ -70,6 +70,13 @@ func id() string {
 	return "u-" + letters.EncodeToString(b)
 }
 
+// validID reports whether a string has the form of an account's id. What comes
+// from a path or a message is looked at before it goes anywhere.
+func validID(s string) bool {
+	name, ok := strings.CutPrefix(s, "u-")
+	return ok && len(name) == 16 && strings.Trim(name, "abcdefghijkmnpqrstuvwxyz23456789") == ""
+}
+
 // once is a password for the first sign-in, 100 bits in five groups.
 func once() string {
 	b := make([]byte, 13)
