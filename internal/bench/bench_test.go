@@ -188,7 +188,7 @@ func TestList(t *testing.T) {
 	if err := run(&out, io.Discard, options{list: true, time: time.Second, rounds: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(out.String(), "aead ") {
+	if strings.Count(out.String(), "\n") != len(groups) || !strings.Contains(out.String(), "\naead ") {
 		t.Errorf("list:\n%s", &out)
 	}
 }
