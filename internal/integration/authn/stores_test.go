@@ -14,36 +14,11 @@ import (
 	"github.com/surety-go/surety/internal/sqldb"
 )
 
-func sqlite(t *testing.T) *sql.DB {
-	t.Helper()
-	db := servers.SQLite(t)
-	if err := authnsql.Migrate(t.Context(), db); err != nil {
-		t.Fatal(err)
-	}
-	return db
-}
+var (
+	schema = servers.Schema{Migrate: authnsql.Migrate, Tables: sqldb.Tables{ReadWrite: authnsql.Tables()}}
 
-// postgres returns a pool of the runtime role.
-func postgres(t *testing.T) *sql.DB {
-	t.Helper()
-	db := servers.Postgres(t)
-	if err := authnsql.Migrate(t.Context(), db.Owner); err != nil {
-		t.Fatal(err)
-	}
-	var role string
-	if err := db.Runtime.QueryRowContext(t.Context(), "SELECT current_user").Scan(&role); err != nil {
-		t.Fatal(err)
-	}
-	tables := sqldb.Tables{ReadWrite: authnsql.Tables()}
-	if err := sqldb.GrantRuntime(t.Context(), db.Owner, role, tables); err != nil {
-		t.Fatal(err)
-	}
-	problems, err := sqldb.CheckRuntimeRole(t.Context(), db.Runtime, tables)
-	if err != nil || len(problems) > 0 {
-		t.Fatalf("the runtime role: %q, %v", problems, err)
-	}
-	return db.Runtime
-}
+	sqlite, postgres = schema.SQLite, schema.Postgres
+)
 
 func open(t *testing.T, pool *sql.DB) *authnsql.DB {
 	t.Helper()
@@ -55,7 +30,7 @@ func open(t *testing.T, pool *sql.DB) *authnsql.DB {
 }
 
 func TestSQLStoresConform(t *testing.T) {
-	for name, pool := range map[string]func(*testing.T) *sql.DB{"SQLite": sqlite, "PostgreSQL": postgres} {
+	for name, pool := range map[string]func(testing.TB) *sql.DB{"SQLite": sqlite, "PostgreSQL": postgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("sessions", func(t *testing.T) {
 				authntest.TestSessions(t, func(t *testing.T) session.Store { return open(t, pool(t)).Sessions() })

@@ -21,46 +21,12 @@ import (
 	"github.com/surety-go/surety/internal/sqldb"
 )
 
-func migrate(t *testing.T, owner *sql.DB) {
-	t.Helper()
-	for range 2 { // the second time there is nothing to do
-		if err := errors.Join(findingssql.Migrate(t.Context(), owner), monitorsql.Migrate(t.Context(), owner)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func sqlite(t *testing.T) *sql.DB {
-	t.Helper()
-	db := servers.SQLite(t)
-	migrate(t, db)
-	return db
-}
-
-// postgres returns a pool of the runtime role, which may append to the history
-// and not change it.
-func postgres(t *testing.T) *sql.DB {
-	t.Helper()
-	db := servers.Postgres(t)
-	migrate(t, db.Owner)
-	var role string
-	if err := db.Runtime.QueryRowContext(t.Context(), "SELECT current_user").Scan(&role); err != nil {
-		t.Fatal(err)
-	}
-	tables := sqldb.Tables{AppendOnly: monitorsql.Tables(), ReadWrite: findingssql.Tables()}
-	if err := sqldb.GrantRuntime(t.Context(), db.Owner, role, tables); err != nil {
-		t.Fatal(err)
-	}
-	problems, err := sqldb.CheckRuntimeRole(t.Context(), db.Runtime, tables)
-	if err != nil || len(problems) > 0 {
-		t.Fatalf("the runtime role: %q, %v", problems, err)
-	}
-	return db.Runtime
-}
-
-func each(t *testing.T, f func(t *testing.T, open func(*testing.T) *sql.DB)) {
-	t.Run("SQLite", func(t *testing.T) { f(t, sqlite) })
-	t.Run("PostgreSQL", func(t *testing.T) { f(t, postgres) })
+// The runtime role may append to the history and not change it.
+var tables = servers.Schema{
+	Migrate: func(ctx context.Context, owner *sql.DB) error {
+		return errors.Join(findingssql.Migrate(ctx, owner), monitorsql.Migrate(ctx, owner))
+	},
+	Tables: sqldb.Tables{AppendOnly: monitorsql.Tables(), ReadWrite: findingssql.Tables()},
 }
 
 func findingStore(t *testing.T, pool *sql.DB) *findingssql.Store {
@@ -82,20 +48,20 @@ func historyStore(t *testing.T, pool *sql.DB) *monitorsql.Store {
 }
 
 func TestFindings(t *testing.T) {
-	each(t, func(t *testing.T, open func(*testing.T) *sql.DB) {
+	tables.Each(t, func(t *testing.T, open func(testing.TB) *sql.DB) {
 		findingstest.Run(t, func(t *testing.T) findings.Store { return findingStore(t, open(t)) })
 	})
 }
 
 func TestHistory(t *testing.T) {
-	each(t, func(t *testing.T, open func(*testing.T) *sql.DB) {
+	tables.Each(t, func(t *testing.T, open func(testing.TB) *sql.DB) {
 		monitortest.Run(t, func(t *testing.T) monitor.Store { return historyStore(t, open(t)) })
 	})
 }
 
 // A row that was changed past the store does not pass for a finding.
 func TestTamperedFinding(t *testing.T) {
-	each(t, func(t *testing.T, open func(*testing.T) *sql.DB) {
+	tables.Each(t, func(t *testing.T, open func(testing.TB) *sql.DB) {
 		pool := open(t)
 		s := findingStore(t, pool)
 		if _, _, err := s.Create(t.Context(), "t1", findingstest.Finding("f-1", "a.b", "x")); err != nil {
@@ -127,7 +93,7 @@ func TestTamperedFinding(t *testing.T) {
 
 // A deleted run shows as a gap. PostgreSQL's runtime role can't even delete.
 func TestDeletedRun(t *testing.T) {
-	each(t, func(t *testing.T, open func(*testing.T) *sql.DB) {
+	tables.Each(t, func(t *testing.T, open func(testing.TB) *sql.DB) {
 		pool := open(t)
 		s := historyStore(t, pool)
 		from := time.Now()
@@ -166,7 +132,7 @@ func TestDeletedRun(t *testing.T) {
 
 // A tracker and a monitor over one database, from failure to closure.
 func TestLifeOverSQL(t *testing.T) {
-	each(t, func(t *testing.T, open func(*testing.T) *sql.DB) {
+	tables.Each(t, func(t *testing.T, open func(testing.TB) *sql.DB) {
 		pool := open(t)
 		log := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
 		cat, err := catalogue.Default()

@@ -15,36 +15,11 @@ import (
 	"github.com/surety-go/surety/internal/sqldb"
 )
 
-func sqlite(t testing.TB) *sql.DB {
-	t.Helper()
-	db := servers.SQLite(t)
-	if err := cryptosql.Migrate(t.Context(), db); err != nil {
-		t.Fatal(err)
-	}
-	return db
-}
+var (
+	schema = servers.Schema{Migrate: cryptosql.Migrate, Tables: sqldb.Tables{ReadWrite: cryptosql.Tables()}}
 
-// postgres returns a pool of the runtime role.
-func postgres(t testing.TB) *sql.DB {
-	t.Helper()
-	db := servers.Postgres(t)
-	if err := cryptosql.Migrate(t.Context(), db.Owner); err != nil {
-		t.Fatal(err)
-	}
-	var role string
-	if err := db.Runtime.QueryRowContext(t.Context(), "SELECT current_user").Scan(&role); err != nil {
-		t.Fatal(err)
-	}
-	tables := sqldb.Tables{ReadWrite: cryptosql.Tables()}
-	if err := sqldb.GrantRuntime(t.Context(), db.Owner, role, tables); err != nil {
-		t.Fatal(err)
-	}
-	problems, err := sqldb.CheckRuntimeRole(t.Context(), db.Runtime, tables)
-	if err != nil || len(problems) > 0 {
-		t.Fatalf("the runtime role: %q, %v", problems, err)
-	}
-	return db.Runtime
-}
+	sqlite, postgres = schema.SQLite, schema.Postgres
+)
 
 func store(t testing.TB, pool *sql.DB) *cryptosql.Store {
 	t.Helper()

@@ -15,36 +15,8 @@ import (
 	"github.com/surety-go/surety/privacy/privacysql"
 )
 
-func sqlite(t *testing.T) *sql.DB {
-	t.Helper()
-	db := servers.SQLite(t)
-	if err := privacysql.Migrate(t.Context(), db); err != nil {
-		t.Fatal(err)
-	}
-	return db
-}
-
-// postgres returns a pool of the runtime role, which may append and no more.
-func postgres(t *testing.T) *sql.DB {
-	t.Helper()
-	db := servers.Postgres(t)
-	if err := privacysql.Migrate(t.Context(), db.Owner); err != nil {
-		t.Fatal(err)
-	}
-	var role string
-	if err := db.Runtime.QueryRowContext(t.Context(), "SELECT current_user").Scan(&role); err != nil {
-		t.Fatal(err)
-	}
-	tables := sqldb.Tables{AppendOnly: privacysql.Tables()}
-	if err := sqldb.GrantRuntime(t.Context(), db.Owner, role, tables); err != nil {
-		t.Fatal(err)
-	}
-	problems, err := sqldb.CheckRuntimeRole(t.Context(), db.Runtime, tables)
-	if err != nil || len(problems) > 0 {
-		t.Fatalf("the runtime role: %q, %v", problems, err)
-	}
-	return db.Runtime
-}
+// The runtime role may append to the ledger and no more.
+var schema = servers.Schema{Migrate: privacysql.Migrate, Tables: sqldb.Tables{AppendOnly: privacysql.Tables()}}
 
 func store(t *testing.T, pool *sql.DB) *privacysql.Consent {
 	t.Helper()
@@ -57,16 +29,16 @@ func store(t *testing.T, pool *sql.DB) *privacysql.Consent {
 
 func TestConsentStoresConform(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
-		consenttest.Run(t, func(t *testing.T) consent.Store { return store(t, sqlite(t)) })
+		consenttest.Run(t, func(t *testing.T) consent.Store { return store(t, schema.SQLite(t)) })
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		consenttest.Run(t, func(t *testing.T) consent.Store { return store(t, postgres(t)) })
+		consenttest.Run(t, func(t *testing.T) consent.Store { return store(t, schema.Postgres(t)) })
 	})
 }
 
 // A SQL writer turns a withdrawal into a consent.
 func TestUpdatePastTheLedgerIsFound(t *testing.T) {
-	pool := sqlite(t)
+	pool := schema.SQLite(t)
 	ledger, err := consent.New(store(t, pool), bytes.Repeat([]byte{7}, consent.KeySize), &auditlogtest.Recorder{})
 	if err != nil {
 		t.Fatal(err)
