@@ -29,6 +29,9 @@ type Principal struct {
 	// Groups are the groups the identity source puts the principal in. They
 	// are claims for policies to use, not permissions.
 	Groups []string
+	// Scopes are what the credential was issued for, if it is an access token
+	// or an API key. A person's session has none.
+	Scopes []string
 	// Methods are how the principal authenticated, as RFC 8176 values.
 	Methods []string
 	// AAL is what those methods amount to.
