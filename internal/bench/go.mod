@@ -2,7 +2,12 @@ module github.com/surety-go/surety/internal/bench
 
 go 1.26.4
 
-require github.com/tink-crypto/tink-go/v2 v2.4.0
+require (
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/surety-go/surety/authn/federation v0.0.0-00010101000000-000000000000
+	github.com/tink-crypto/tink-go/v2 v2.4.0
+)
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -23,5 +28,7 @@ require (
 )
 
 replace github.com/surety-go/surety => ../..
+
+replace github.com/surety-go/surety/authn/federation => ../../authn/federation
 
 replace github.com/surety-go/surety/guard/guardgrpc => ../../guard/guardgrpc

@@ -13,6 +13,7 @@ var groups = []func() Group{
 	sealing,
 	streams,
 	auditLog,
+	tokens,
 }
 
 // A Group is one question.

@@ -1,0 +1,61 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Replay remembers what may be used once. All instances share one.
+type Replay interface {
+	// Use notes the key until then, and reports whether it was new. The
+	// tenant is never empty.
+	Use(ctx context.Context, tenant, key string, until time.Time) (bool, error)
+}
+
+// ErrFull says that a [Memory] can remember no more for now.
+var ErrFull = errors.New("bearer: too many proofs at once")
+
+// Memory is a Replay for one instance. It holds at most a million keys: over
+// that, [ErrFull] denies.
+type Memory struct {
+	mu   sync.Mutex
+	keys map[[2]string]time.Time
+	next time.Time // when to look for old ones
+	now  func() time.Time
+}
+
+// NewMemory returns an empty Memory.
+func NewMemory() *Memory {
+	return &Memory{keys: map[[2]string]time.Time{}, now: time.Now}
+}
+
+const maxMemory = 1_000_000
+
+// Use implements [Replay].
+func (m *Memory) Use(_ context.Context, tenant, key string, until time.Time) (bool, error) {
+	if tenant == "" {
+		return false, errors.New("bearer: Use: the tenant is empty")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	if !now.Before(m.next) {
+		for k, end := range m.keys {
+			if !now.Before(end) {
+				delete(m.keys, k)
+			}
+		}
+		m.next = now.Add(10 * time.Second)
+	}
+	at := [2]string{tenant, key}
+	if end, used := m.keys[at]; used && now.Before(end) {
+		return false, nil
+	}
+	if len(m.keys) >= maxMemory {
+		return false, ErrFull
+	}
+	m.keys[at] = until
+	return true, nil
+}
