@@ -153,21 +153,21 @@ func TestASVS_6_3_4_EveryPathwayEndsInThePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, methods := range [][]string{{"fed"}, {"email"}, {"sms"}, {"pwd"}} {
-		p, err := w.Resume(t.Context(), "acme", "u-1", epoch, methods, client)
+		p, err := w.Resume(t.Context(), "acme", "u-1", login.Proof{Epoch: epoch, Methods: methods}, client)
 		if err != nil || p.Step != login.StepCode || p.Token != "" {
 			t.Errorf("after %v: %+v, %v", methods, p, err)
 		}
 	}
-	if _, err := w.Resume(t.Context(), "acme", "u-1", epoch-1, []string{"pwd", "otp"}, client); !errors.Is(err, login.ErrTicket) {
+	if _, err := w.Resume(t.Context(), "acme", "u-1", login.Proof{Epoch: epoch - 1, Methods: []string{"pwd", "otp"}}, client); !errors.Is(err, login.ErrTicket) {
 		t.Errorf("proofs from before the end of all sessions: %v", err)
 	}
-	if _, err := w.Resume(t.Context(), "acme", "u-1", epoch, nil, client); err == nil {
+	if _, err := w.Resume(t.Context(), "acme", "u-1", login.Proof{Epoch: epoch, Methods: nil}, client); err == nil {
 		t.Error("no proof at all")
 	}
 	a, _ := w.accounts.ByID(t.Context(), "acme", "u-1")
 	a.Disabled = true
 	w.accounts.put(a)
-	if p, err := w.Resume(t.Context(), "acme", "u-1", epoch, []string{"hwk"}, client); !errors.Is(err, login.ErrRefused) || p.Token != "" {
+	if p, err := w.Resume(t.Context(), "acme", "u-1", login.Proof{Epoch: epoch, Methods: []string{"hwk"}}, client); !errors.Is(err, login.ErrRefused) || p.Token != "" {
 		t.Errorf("a disabled account: %+v, %v", p, err)
 	}
 }

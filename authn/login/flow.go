@@ -48,6 +48,7 @@ const (
 const (
 	methodPassword = "pwd"
 	methodCode     = "otp"
+	methodSeveral  = "mfa"
 )
 
 // Parts are what a Flow is made of. All are required.
@@ -143,9 +144,9 @@ func (f *Flow) Next(a Account, enrolled bool, proven ...string) Step {
 	switch {
 	case len(proven) == 0:
 		return StepPassword
-	case enrolled && !has(methodCode) && !has("hwk") && !has("swk"):
+	case enrolled && !has(methodCode) && !has("hwk") && !has("swk") && !has(methodSeveral):
 		return StepCode
-	case !enrolled && !f.o.SingleFactor && !has(methodCode) && !has("hwk") && !has("swk"):
+	case !enrolled && !f.o.SingleFactor && !has(methodCode) && !has("hwk") && !has("swk") && !has(methodSeveral):
 		return StepEnrol
 	case a.MustChange && has(methodPassword):
 		return StepChange
@@ -399,6 +400,9 @@ func (f *Flow) advance(ctx context.Context, t *ticket, a Account, d Client) (Pro
 		return Progress{Step: step, Ticket: sealed}, err
 	}
 	p := f.principal(a, t.methods())
+	if t.Since != 0 {
+		p.AuthenticatedAt = time.Unix(t.Since, 0)
+	}
 	token, err := f.parts.Sessions.Create(ctx, p, t.Epoch, d.Device)
 	if errors.Is(err, session.ErrOverrun) {
 		return Progress{}, ErrTicket
@@ -421,8 +425,14 @@ func (f *Flow) principal(a Account, methods []string) authn.Principal {
 		Actor:  auditlog.Actor{ID: a.ID, Tenant: a.Tenant, Kind: auditlog.User},
 		Groups: slices.Clone(a.Groups), Methods: methods, AAL: authn.AAL1,
 	}
-	if slices.Contains(methods, methodPassword) && slices.Contains(methods, methodCode) {
-		p.AAL, p.Methods = authn.AAL2, append(methods, "mfa")
+	has := func(m string) bool { return slices.Contains(methods, m) }
+	switch {
+	case has(methodSeveral) && has("hwk"):
+		p.AAL = authn.AAL3 // one key in hardware, and what unlocks it
+	case has(methodSeveral):
+		p.AAL = authn.AAL2
+	case has(methodPassword) && (has(methodCode) || has("hwk") || has("swk")):
+		p.AAL, p.Methods = authn.AAL2, append(methods, methodSeveral)
 	}
 	return p
 }
@@ -441,12 +451,23 @@ func (f *Flow) record(ctx context.Context, a Account, action string, o auditlog.
 // joined is a list of methods as one attribute.
 func joined(methods []string) string { return strings.Join(methods, " ") }
 
+// A Proof is what another way of signing in has proven of an account.
+type Proof struct {
+	// Epoch is session.Manager.Epoch from before the proof.
+	Epoch int64
+	// Methods are RFC 8176 values of what was proven. "mfa" stands for two
+	// factors, and together with "hwk" for AAL3: say it only of what this
+	// service, or an issuer it trusts for that, has verified.
+	Methods []string
+	// At is when, if that was earlier than now, such as at an identity
+	// provider.
+	At time.Time
+}
+
 // Resume takes an account that another way of signing in has proven, and does
-// what is left: the same policy for every way in. The epoch is
-// session.Manager.Epoch from before the proof; the methods are RFC 8176
-// values of what was proven just now.
-func (f *Flow) Resume(ctx context.Context, tenant, account string, epoch int64, methods []string, d Client) (Progress, error) {
-	if len(methods) == 0 {
+// what is left: the same policy for every way in.
+func (f *Flow) Resume(ctx context.Context, tenant, account string, proof Proof, d Client) (Progress, error) {
+	if len(proof.Methods) == 0 {
 		return Progress{}, errors.New("login: Resume: want at least one method")
 	}
 	a, err := f.account(ctx, tenant, account)
@@ -457,9 +478,16 @@ func (f *Flow) Resume(ctx context.Context, tenant, account string, epoch int64, 
 		return Progress{}, errors.Join(ErrRefused, f.record(ctx, a, "authn.login.resume", auditlog.Denied, "authn.login.disabled"))
 	}
 	now := f.now()
-	t := &ticket{Tenant: tenant, Account: account, Factors: map[string]int64{}, Epoch: epoch, Expires: now.Add(f.o.TicketFor).Unix()}
-	for _, m := range methods {
-		t.Factors[m] = now.Unix()
+	at := now
+	if !proof.At.IsZero() && proof.At.Before(now) {
+		at = proof.At
+	}
+	t := &ticket{Tenant: tenant, Account: account, Factors: map[string]int64{}, Epoch: proof.Epoch, Expires: now.Add(f.o.TicketFor).Unix()}
+	for _, m := range proof.Methods {
+		t.Factors[m] = at.Unix()
+	}
+	if at.Before(now) {
+		t.Since = at.Unix()
 	}
 	if t.has(methodPassword) {
 		t.Hash = fingerprint(a.Password)

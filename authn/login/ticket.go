@@ -17,6 +17,7 @@ type ticket struct {
 	Epoch   int64            `json:"e"` // of the account's sessions
 	Hash    []byte           `json:"p"` // of the password that was proven
 	Expires int64            `json:"x"`
+	Since   int64            `json:"s,omitempty"` // of the oldest proof, if elsewhere
 }
 
 func (t *ticket) has(method string) bool { return t.Factors[method] != 0 }

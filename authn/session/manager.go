@@ -125,13 +125,17 @@ func (m *Manager) Epoch(ctx context.Context, tenant, account string) (int64, err
 }
 
 // Create opens a session for a principal whose factors were proven just now,
-// and returns its token. It fails with ErrOverrun when the epoch has passed.
+// or at p.AuthenticatedAt if that is earlier, and returns its token. It fails
+// with ErrOverrun when the epoch has passed.
 func (m *Manager) Create(ctx context.Context, p authn.Principal, epoch int64, d Device) (token string, err error) {
 	if !p.Authenticated() || p.AAL > authn.AAL3 || !ValidTenant(p.Tenant) {
 		return "", errors.New("session: Create: want a principal with id, kind, assurance and a tenant of letters, digits, - and _")
 	}
 	now := m.now()
 	rec := m.newRecord(&p, now)
+	if at := p.AuthenticatedAt; !at.IsZero() && at.Before(now) {
+		rec.provenAt(at.Unix())
+	}
 	rec.Created, rec.Device = now.Unix(), d.clean()
 	row := Row{Tenant: p.Tenant, Account: p.ID, ID: rand.Text()}
 	if token, err = m.issue(&row, rec); err != nil {
@@ -185,6 +189,14 @@ func (m *Manager) newRecord(p *authn.Principal, now time.Time) *record {
 		rec.Absolute = now.Add(t).Unix()
 	}
 	return rec
+}
+
+// provenAt says that the factors were proven earlier, elsewhere.
+func (r *record) provenAt(at int64) {
+	r.Authn = at
+	for f := range r.Factors {
+		r.Factors[f] = at
+	}
 }
 
 // issue gives the row a new token.
