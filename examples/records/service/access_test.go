@@ -145,6 +145,7 @@ var requests = map[string]struct {
 	"GET /api/controls":          {"/api/controls", "", []string{"owner", "auditor"}},
 	"POST /api/integrity":        {"/api/integrity", "", []string{"auditor"}},
 	"GET /api/audit":             {"/api/audit", "", []string{"auditor"}},
+	"GET /api/audit/ocsf":        {"/api/audit/ocsf", "", []string{"auditor"}},
 	"GET /api/findings":          {"/api/findings", "", []string{"auditor"}},
 	"POST /api/egress":           {"/api/egress?purpose=payroll", `{"host":"payroll.vendor.example","category":"user.name"}`, []string{"owner", "manager"}},
 }
@@ -186,6 +187,42 @@ func TestAccessMatrix(t *testing.T) {
 				t.Errorf("%s by %s: %d %s", route.Pattern, role, got, body)
 			}
 		}
+	}
+}
+
+// Whatever the service and its packages record, a security information system
+// can be told.
+func TestEveryEventHasAClass(t *testing.T) {
+	b := newBench(t)
+	for _, r := range requests {
+		path := strings.Replace(r.path, "ID", b.ids["acme employee"], 1)
+		for _, role := range everyone {
+			if strings.Contains(path, "erasure") && role != "employee" {
+				continue // the others are still needed
+			}
+			b.do(t, "GET", path, b.tokens["acme "+role], "")
+			b.do(t, "POST", path, b.tokens["acme "+role], r.body)
+		}
+	}
+	seen := make(map[string]bool)
+	for e, err := range b.log.Entries(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[e.Action] = true
+		if _, err := b.siem.Map(e); err != nil {
+			t.Errorf("entry %d: %v", e.Index, err)
+		}
+		if e.Action == "auditlog.log.read" {
+			break // this very reading
+		}
+	}
+	if len(seen) < 25 {
+		t.Errorf("only %d kinds of events: %v", len(seen), seen)
+	}
+	status, lines := b.do(t, "GET", "/api/audit/ocsf", b.tokens["acme auditor"], "")
+	if n := strings.Count(lines, `"class_uid":`); status != 200 || n < 50 || strings.Contains(lines, b.ids["globex owner"]) {
+		t.Errorf("the export: %d, %d events", status, n)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/auditlog/ocsf"
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/controls/catalogue"
 	"github.com/surety-go/surety/controls/evidence"
@@ -80,6 +81,35 @@ func (s *Service) apiAudit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, map[string]any{"events": rows})
+}
+
+// siemRows say what this application's own actions are to a security
+// information system.
+func siemRows() []ocsf.Row {
+	rows := []ocsf.Row{
+		{Prefix: "pages", Class: ocsf.WebResources, Verbs: ocsf.Verbs{"home": 2, "style": 2, "icon": 2}},
+		{Prefix: "privacy.page", Class: ocsf.WebResources, Verbs: ocsf.Verbs{"read": 2}},
+		{Prefix: "privacy.erasure", Class: ocsf.EntityManagement, Verbs: ocsf.Verbs{"ask": 1}},
+		{Prefix: "integrity", Class: ocsf.APIActivity, Verbs: ocsf.Verbs{"scan": 2}},
+		{Prefix: "vendors", Class: ocsf.APIActivity, Verbs: ocsf.Verbs{"send": ocsf.Other}},
+	}
+	for _, prefix := range []string{"files", "account", "audit", "controls", "evidence", "findings"} {
+		rows = append(rows, ocsf.Row{Prefix: prefix, Class: ocsf.APIActivity, Verbs: ocsf.CRUD})
+	}
+	return rows
+}
+
+// apiSIEM exports the log of the caller's tenant as OCSF events, one a line.
+func (s *Service) apiSIEM(w http.ResponseWriter, r *http.Request) {
+	p, _ := authn.FromContext(r.Context())
+	var b bytes.Buffer // a demo's log is small; a real one is streamed to a file
+	if _, err := s.log.Export(r.Context(), &b, auditlog.Query{Tenant: p.Tenant}, s.siem.Encoder()); err != nil {
+		guard.Refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(b.Bytes()) // the caller may be gone
 }
 
 // apiFindings lists the open findings of the caller's tenant and the system's.

@@ -65,6 +65,7 @@ func (s *Service) routes() []guard.Route {
 		member("GET /api/controls", "controls.read", f(s.apiControls), s.may("read", "control")),
 		member("POST /api/integrity", "integrity.scan", f(s.apiScan), s.may("read", "audit")),
 		member("GET /api/audit", "audit.read", f(s.apiAudit), s.may("read", "audit")),
+		member("GET /api/audit/ocsf", "audit.export", f(s.apiSIEM), s.may("read", "audit")),
 		member("GET /api/findings", "findings.read", f(s.apiFindings), s.may("read", "audit")),
 		member("POST /api/egress", "vendors.send", f(s.apiEgress), s.may("update", "file"), s.gate.Require(payroll)),
 	}

@@ -21,6 +21,7 @@ import (
 	_ "modernc.org/sqlite" // the embedded database
 
 	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/auditlog/ocsf"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/controls/catalogue"
 	"github.com/surety-go/surety/controls/classify"
@@ -87,6 +88,7 @@ type Service struct {
 	changes   *changes
 	handler   http.Handler
 	verifier  string // the log's public key
+	siem      *ocsf.Mapper
 
 	mu         sync.Mutex
 	components []controls.Component
@@ -265,6 +267,9 @@ func (s *Service) openLog(context.Context) error {
 	}
 	s.onClose(log.Close)
 	s.log, s.verifier = log, verifier
+	if s.siem, err = ocsf.New("records", "demo", siemRows()...); err != nil {
+		return err
+	}
 	s.mount(log)
 	return nil
 }
