@@ -98,6 +98,7 @@ func DefaultTable() Table {
 	anonymous := []Kind{Anonymous}
 	return Table{
 		{Outcome: Denied, Reason: "ratelimit.*", Ack: Aggregated},
+		{Action: "ratelimit.waf.match", Ack: Aggregated},
 		{Outcome: Denied, Reason: "guard.browser.*", Ack: Aggregated},
 		{Outcome: Denied, Reason: "authn.required", Kinds: anonymous, Ack: Aggregated},
 		{Outcome: Denied, Reason: "guard.route", Kinds: anonymous, Ack: Aggregated},
