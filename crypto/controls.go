@@ -44,6 +44,7 @@ func (k *Keeper) Controls() []controls.Control {
 			Parameters: []controls.Parameter{
 				controls.Duration("revoke_check", k.o.Cache.RevokeCheck),
 				controls.Bool("legal_holds", k.o.Holds != nil),
+				controls.Bool("clears_indexes", k.o.Clear != nil),
 				controls.Bool("second_person", k.o.Approver != nil),
 				controls.Bool("signed_receipts", len(k.o.Signer) != 0),
 				controls.Duration("backup_horizon", k.o.BackupHorizon),

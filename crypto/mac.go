@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"time"
 )
 
 const labelIndex = "surety blind index v1\x00"
@@ -33,26 +32,15 @@ func (k *Keeper) MACs(ctx context.Context, data []byte, b Binding) ([][sha256.Si
 	if err != nil {
 		return nil, err
 	}
-	// The current key comes first, so that a search works before the first
-	// write, and fails for an erased tenant.
-	if _, err := k.current(ctx, s, 0); err != nil {
-		return nil, err
-	}
-	list, err := k.store.Versions(ctx, s)
-	if err != nil {
-		return nil, unavailable(err)
-	}
 	msg := append(b.AppendAAD(nil), data...)
-	sums := make([][sha256.Size]byte, len(list))
-	for i := range list {
-		if list[i].Scope != s {
-			return nil, fmt.Errorf("%w: the store answered with another key", ErrTampered)
-		}
-		e, err := k.load(ctx, &list[i], time.Now())
-		if err != nil {
-			return nil, err
-		}
-		e.mat.derive(&sums[i], labelIndex, msg)
+	var sums [][sha256.Size]byte
+	err = k.eachVersion(ctx, s, len(data), func(m *material) error {
+		sums = append(sums, [sha256.Size]byte{})
+		m.derive(&sums[len(sums)-1], labelIndex, msg)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return sums, nil
 }

@@ -24,6 +24,13 @@ type Options struct {
 	// Holds is asked before a subject's keys are destroyed; nil means that
 	// the application knows no legal holds, which shows in evidence.
 	Holds HoldChecker
+	// Clear empties what else tells about a subject whose keys were
+	// destroyed: the columns of blind indexes, search indexes, caches. It is
+	// called after the keys are gone, with an empty subject for a whole
+	// tenant; its error means that there is no receipt, and destroying again
+	// calls it again. nil leaves that to the application, which shows in
+	// evidence.
+	Clear func(ctx context.Context, tenant, subject string) error
 	// Approver names the second person for destroying a whole tenant's keys;
 	// without one, that is refused.
 	Approver Approver
@@ -52,6 +59,16 @@ type CachePolicy struct {
 // keys. An error counts as a hold. For a whole tenant, subject is empty.
 type HoldChecker interface {
 	Held(ctx context.Context, tenant, subject string) (reason string, held bool, err error)
+}
+
+// A HoldLocker is a HoldChecker that can keep holds from being placed. With
+// it, no hold comes between the question and the destruction; without it, one
+// that is placed in that moment is too late.
+type HoldLocker interface {
+	HoldChecker
+	// LockHolds lets no hold on the subject be placed until unlock is called.
+	// Held is called in between. An error counts as a hold.
+	LockHolds(ctx context.Context, tenant, subject string) (unlock func(), err error)
 }
 
 // An Approver finds the second person's approval for destroying all of a

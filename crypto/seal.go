@@ -103,20 +103,6 @@ func (k *Keeper) Seal(ctx context.Context, dst, plain []byte, b Binding) ([]byte
 	return k.sealAs(ctx, dst, plain, &b, "")
 }
 
-// SealDeterministic is Seal with [AES256SIV] under a key of the tenant and
-// column alone: for columns that are compared for equality by the database.
-// Row and Subject must be empty, because equal values have to be equal
-// wherever they stand; prefer a blind index. Reading the column tells which
-// rows are equal; there is no crypto-shredding of single subjects.
-func (k *Keeper) SealDeterministic(ctx context.Context, dst, plain []byte, b Binding) ([]byte, error) {
-	if b.Row != "" || b.Subject != "" || b.Table == "" || b.Column == "" {
-		return nil, fmt.Errorf("%w: deterministic sealing needs Table and Column, and neither Row nor Subject", ErrBinding)
-	}
-	return k.sealAs(ctx, dst, plain, &b, deterministicUse(&b))
-}
-
-func deterministicUse(b *Binding) string { return "siv " + b.Table + " " + b.Column }
-
 func (k *Keeper) sealAs(ctx context.Context, dst, plain []byte, b *Binding, use string) ([]byte, error) {
 	if err := b.Validate(); err != nil {
 		return nil, err
@@ -159,49 +145,4 @@ func (k *Keeper) Open(ctx context.Context, dst, sealed []byte, b Binding) ([]byt
 // serves reports whether values of the place are sealed with the key.
 func (e *entry) serves(b *Binding) bool {
 	return e.scope.Use == "" || e.scope.Use == deterministicUse(b)
-}
-
-// NeedsRotation reports whether a sealed value is not under its scope's
-// current key. It asks for the key, but does not open the value.
-func (k *Keeper) NeedsRotation(ctx context.Context, sealed []byte, b Binding) (bool, error) {
-	if err := b.Validate(); err != nil {
-		return false, err
-	}
-	h, err := Inspect(sealed)
-	if err != nil {
-		return false, err
-	}
-	use := ""
-	if h.Algorithm == AES256SIV {
-		use = deterministicUse(&b)
-	}
-	e, err := k.current(ctx, Scope{b.Tenant, b.Subject, use}, 0)
-	if err != nil {
-		return false, err
-	}
-	return e.mat.id != h.Key, nil
-}
-
-// Reseal appends the value to dst, sealed under its scope's current key, and
-// reports whether that is a new ciphertext. It opens the value only if it has
-// to; what does not open is an error, never passed on.
-func (k *Keeper) Reseal(ctx context.Context, dst, sealed []byte, b Binding) (out []byte, changed bool, err error) {
-	due, err := k.NeedsRotation(ctx, sealed, b)
-	if err != nil {
-		return nil, false, err
-	}
-	if !due {
-		return append(dst, sealed...), false, nil
-	}
-	plain, err := k.Open(ctx, nil, sealed, b)
-	if err != nil {
-		return nil, false, err
-	}
-	defer clear(plain)
-	use := ""
-	if Algorithm(sealed[3]) == AES256SIV {
-		use = deterministicUse(&b)
-	}
-	out, err = k.sealAs(ctx, dst, plain, &b, use)
-	return out, err == nil, err
 }

@@ -30,11 +30,25 @@ type Receipt struct {
 	// over the id and the SHA-256 of the wrapped form of each, by id.
 	Keys     int    `json:"keys"`
 	KeysHash string `json:"keys_sha256"`
+	// Destroyed names the keys, unless there are more than MaxReceiptKeys:
+	// with the hash, a copy of a wrapped key that turns up is recognised.
+	Destroyed []DestroyedKey `json:"destroyed,omitempty"`
+	// Cleared says that Options.Clear did its work.
+	Cleared bool `json:"cleared,omitempty"`
 	// OpenFailed says that a value sealed under one of the keys was tried
 	// afterwards and did not open. It is false when there was no key.
 	OpenFailed bool `json:"open_failed"`
 	// Signature is Ed25519 over the other members' JSON, by Options.Signer.
 	Signature []byte `json:"signature,omitempty"`
+}
+
+// MaxReceiptKeys is how many keys a Receipt names.
+const MaxReceiptKeys = 1000
+
+// A DestroyedKey is a line of a Receipt, in hexadecimal.
+type DestroyedKey struct {
+	ID            string `json:"id"`
+	WrappedSHA256 string `json:"wrapped_sha256"`
 }
 
 func (r Receipt) signed() []byte {
@@ -61,8 +75,8 @@ func (r Receipt) Verify(key ed25519.PublicKey) bool {
 // second person, known and other than the context's actor, or it is
 // ErrApproval. The reason stands in the log and must not be personal data.
 //
-// Blind indexes are made with keys of the tenant: clear a subject's index
-// columns in the transaction that deletes or empties the row.
+// Blind indexes are made with keys of the tenant: Options.Clear empties a
+// subject's index columns.
 func (k *Keeper) Destroy(ctx context.Context, tenant, subject, reason string) (Receipt, error) {
 	if tenant == "" || reason == "" || max(len(tenant), len(subject), len(reason)) > MaxScopeField {
 		return Receipt{}, fmt.Errorf("crypto: Destroy: want a tenant and a reason, each of at most %d bytes", MaxScopeField)
@@ -70,27 +84,56 @@ func (k *Keeper) Destroy(ctx context.Context, tenant, subject, reason string) (R
 	if k.closed.Load() {
 		return Receipt{}, ErrClosed
 	}
-	attrs, err := k.mayDestroy(ctx, tenant, subject, reason)
-	if err != nil {
-		return Receipt{}, errors.Join(err, k.destroyEvent(ctx, auditlog.Denied, tenant, subject, attrs...))
-	}
 	canary := k.canary(ctx, tenant, subject)
+	r, err := k.destroy(ctx, tenant, subject, reason)
+	if err != nil {
+		return Receipt{}, err
+	}
+	err = k.finish(ctx, &r, canary)
+	return r, err
+}
+
+// destroy asks, records, and removes the keys, while no hold can be placed.
+func (k *Keeper) destroy(ctx context.Context, tenant, subject, reason string) (r Receipt, err error) {
+	unlock, err := k.lockHolds(ctx, tenant, subject)
+	defer unlock()
+	var attrs []auditlog.Attr
+	if err == nil {
+		attrs, err = k.mayDestroy(ctx, tenant, subject, reason)
+	}
+	if err != nil {
+		return r, errors.Join(err, k.destroyEvent(ctx, auditlog.Denied, tenant, subject, attrs...))
+	}
 	ts := Tombstone{tenant, subject, time.Now().UTC().Truncate(time.Microsecond)}
 	attrs = append(attrs, auditlog.String("request", reason), auditlog.Time("at", ts.At))
 	// The event is the tombstone that is replayed after a restore: it is on
 	// disk before the keys go.
 	if err := k.destroyEvent(ctx, auditlog.Success, tenant, subject, attrs...); err != nil {
-		return Receipt{}, err
+		return r, err
 	}
 	gone, err := k.store.Destroy(ctx, ts)
 	if err != nil {
-		return Receipt{}, errors.Join(unavailable(err), k.destroyEvent(ctx, auditlog.Failed, tenant, subject, auditlog.String("request", reason)))
+		return r, errors.Join(unavailable(err), k.destroyEvent(ctx, auditlog.Failed, tenant, subject, auditlog.String("request", reason)))
 	}
+	r = Receipt{Tenant: tenant, Subject: subject, Reason: reason, At: ts.At, Keys: len(gone), KeysHash: hashOf(gone)}
 	for _, d := range gone {
 		k.cache.forget(tenant, d.ID)
+		if len(gone) <= MaxReceiptKeys {
+			r.Destroyed = append(r.Destroyed, DestroyedKey{d.ID.String(), hex.EncodeToString(d.WrappedHash[:])})
+		}
 	}
-	r := Receipt{Tenant: tenant, Subject: subject, Reason: reason, At: ts.At, Keys: len(gone), KeysHash: hashOf(gone)}
-	return r, k.finish(ctx, &r, canary)
+	return r, nil
+}
+
+func (k *Keeper) lockHolds(ctx context.Context, tenant, subject string) (unlock func(), err error) {
+	l, ok := k.o.Holds.(HoldLocker)
+	if !ok {
+		return func() {}, nil
+	}
+	if unlock, err = l.LockHolds(ctx, tenant, subject); err != nil {
+		return func() {}, fmt.Errorf("%w: holds can't be locked: %w", ErrHeld, err)
+	}
+	return unlock, nil
 }
 
 // DestroySubject is Destroy without the receipt, for privacy/erasure.
@@ -161,9 +204,16 @@ func (k *Keeper) canary(ctx context.Context, tenant, subject string) []byte {
 	return sealed
 }
 
-// finish waits until no instance can use the keys, tries the canary, and
-// signs. The wait ends early with the context, without a receipt.
+// finish clears what else there is, waits until no instance can use the keys,
+// tries the canary, and signs. The wait ends early with the context, without
+// a receipt.
 func (k *Keeper) finish(ctx context.Context, r *Receipt, canary []byte) error {
+	if k.o.Clear != nil {
+		if err := k.o.Clear(ctx, r.Tenant, r.Subject); err != nil {
+			return fmt.Errorf("crypto: the keys are destroyed; no receipt, because indexes were not cleared: %w", err)
+		}
+		r.Cleared = true
+	}
 	select {
 	case <-time.After(time.Until(r.At.Add(k.o.Cache.RevokeCheck))):
 	case <-ctx.Done():

@@ -3,6 +3,8 @@ package crypto_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -131,6 +133,92 @@ func TestHolds(t *testing.T) {
 		wantPlain(t, f.Keeper, sealed, place, "v")
 		f.rec.Want(t, "crypto.key.destroy", auditlog.Denied)
 	}
+}
+
+// registry is a register of holds in which one can be placed at any moment.
+type registry struct {
+	mu     chan struct{} // held while locked
+	placed bool
+	err    error
+	t      *testing.T
+}
+
+func (r *registry) LockHolds(context.Context, string, string) (func(), error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	r.mu <- struct{}{}
+	return func() { <-r.mu }, nil
+}
+
+// Held is asked under the lock: a hold that comes now has to wait.
+func (r *registry) Held(context.Context, string, string) (string, bool, error) {
+	select {
+	case r.mu <- struct{}{}:
+		r.t.Error("a hold could be placed between the question and the destruction")
+		<-r.mu
+	default:
+	}
+	return "late", r.placed, nil
+}
+
+func TestHoldsAreLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &registry{mu: make(chan struct{}, 1), t: t}
+		f := newFixture(t, crypto.Options{Holds: r})
+		sealed := mustSeal(t, f.Keeper, "v", place)
+		r.err = errors.New("connection refused")
+		_, err := f.Destroy(t.Context(), "acme", "u-1", "r")
+		wantErr(t, err, crypto.ErrHeld)
+		r.err, r.placed = nil, true
+		_, err = f.Destroy(t.Context(), "acme", "u-1", "r")
+		wantErr(t, err, crypto.ErrHeld)
+		wantPlain(t, f.Keeper, sealed, place, "v")
+		r.placed = false
+		_, err = f.Destroy(t.Context(), "acme", "u-1", "r")
+		wantErr(t, err, nil)
+		if len(r.mu) != 0 {
+			t.Error("holds stay locked")
+		}
+	})
+}
+
+// Blind indexes go with the keys, and without that there is no receipt.
+func TestReceiptNeedsClearedIndexes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pub, priv, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fault := errors.New("connection lost")
+		var cleared []string
+		f := newFixture(t, crypto.Options{Signer: priv, Clear: func(_ context.Context, tenant, subject string) error {
+			cleared = append(cleared, tenant+"/"+subject)
+			return fault
+		}})
+		sealed := mustSeal(t, f.Keeper, "v", place)
+		h, err := crypto.Inspect(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := f.store.Get(t.Context(), "acme", h.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := f.Destroy(t.Context(), "acme", "u-1", "r")
+		if !errors.Is(err, fault) || r.Verify(pub) {
+			t.Errorf("%+v, %v", r, err)
+		}
+		hash := sha256.Sum256(stored.Wrapped)
+		if len(r.Destroyed) != 1 || r.Destroyed[0] != (crypto.DestroyedKey{ID: h.Key.String(), WrappedSHA256: hex.EncodeToString(hash[:])}) {
+			t.Errorf("%+v", r.Destroyed)
+		}
+		fault = nil
+		r, err = f.Destroy(t.Context(), "acme", "u-1", "r")
+		if err != nil || !r.Cleared || !r.Verify(pub) || len(cleared) != 2 || cleared[1] != "acme/u-1" {
+			t.Errorf("%+v, %q, %v", r, cleared, err)
+		}
+	})
 }
 
 type approver struct {

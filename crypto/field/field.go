@@ -215,6 +215,9 @@ func (c *Codec[T]) SealStruct(ctx context.Context, id ID, row *T) error {
 			return fmt.Errorf("field: %s: a %v can't be encoded", f.Path, f.Type)
 		}
 		if !known {
+			if f.index != nil && s.stored() == nil { // NULL has no index, whatever was there before
+				done = append(done, func() { v.FieldByIndex(f.indexTo).SetBytes(nil) })
+			}
 			continue
 		}
 		sealed, err := c.seal(ctx, &id, f, plain)
@@ -241,16 +244,26 @@ func (c *Codec[T]) SealStruct(ctx context.Context, id ID, row *T) error {
 func (c *Codec[T]) seal(ctx context.Context, id *ID, f *sealedField, plain []byte) ([]byte, error) {
 	b := c.binding(id, f)
 	if f.Encryption == classify.Deterministic {
-		if f.Normalise != "" {
-			norm, err := blindindex.Normaliser(f.Normalise)
-			if err != nil {
-				return nil, err
-			}
-			plain = []byte(norm(string(plain)))
+		plain, err := normalised(f, plain)
+		if err != nil {
+			return nil, err
 		}
 		return c.keeper.SealDeterministic(ctx, nil, plain, b)
 	}
 	return c.keeper.Seal(ctx, nil, plain, b)
+}
+
+// normalised is the value as it is compared: of a deterministic field no other
+// spelling is kept.
+func normalised(f *sealedField, plain []byte) ([]byte, error) {
+	if f.Normalise == "" {
+		return plain, nil
+	}
+	norm, err := blindindex.Normaliser(f.Normalise)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(norm(string(plain))), nil
 }
 
 // OpenStruct opens every tagged field of the row that is sealed. On an error,
