@@ -27,14 +27,25 @@
 //   - A value moved to another tenant, subject, table, column, row or purpose,
 //     or changed in any bit, is [ErrTampered] and recorded: TestMovedValues,
 //     TestEveryBitIsAuthenticated.
+//
 //   - What does not begin with a valid header never passes as plaintext or
 //     ciphertext: TestNothingIsGuessed.
+//
 //   - Without the KEK, cached keys serve within the policy, then nothing:
 //     TestKEKOutage.
+//
 //   - A destroyed key stays destroyed on every instance within
 //     CachePolicy.RevokeCheck, and after a restore: TestDestroy,
 //     TestDestroyReachesOtherInstances, TestReplayAfterRestore.
+//
 //   - What can't be recorded doesn't happen: TestUnrecordedKeyIsNotUsed.
+//
+//   - Resealing everything resumes where it stopped and makes nothing genuine
+//     that was not: TestResealAllResumes, TestResealAllMeetsErasedAndSwappedRows.
+//
+//   - No hold comes between the question and the destruction; there is no
+//     receipt before indexes are cleared: TestHoldsAreLocked,
+//     TestReceiptNeedsClearedIndexes.
 //
 // # Errors
 //
@@ -44,7 +55,8 @@
 // # Events
 //
 // crypto.key.create, crypto.key.rotate, crypto.key.unwrap, crypto.key.rewrap,
-// crypto.key.destroy, crypto.key.allow, and crypto.open when it was denied.
+// crypto.key.destroy, crypto.key.allow, crypto.key.export,
+// crypto.key.import, and crypto.open when it was denied.
 // Unwraps follow the number of active keys; a log's table may aggregate them
 // with the rule {Action: "crypto.key.unwrap", Outcome: Success, Ack: Aggregated}.
 // None of these events holds a personal attribute, so that the log may itself
