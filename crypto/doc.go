@@ -27,22 +27,16 @@
 //   - A value moved to another tenant, subject, table, column, row or purpose,
 //     or changed in any bit, is [ErrTampered] and recorded: TestMovedValues,
 //     TestEveryBitIsAuthenticated.
-//
 //   - What does not begin with a valid header never passes as plaintext or
 //     ciphertext: TestNothingIsGuessed.
-//
 //   - Without the KEK, cached keys serve within the policy, then nothing:
 //     TestKEKOutage.
-//
 //   - A destroyed key stays destroyed on every instance within
 //     CachePolicy.RevokeCheck, and after a restore: TestDestroy,
 //     TestDestroyReachesOtherInstances, TestReplayAfterRestore.
-//
 //   - What can't be recorded doesn't happen: TestUnrecordedKeyIsNotUsed.
-//
 //   - Resealing everything resumes where it stopped and makes nothing genuine
 //     that was not: TestResealAllResumes, TestResealAllMeetsErasedAndSwappedRows.
-//
 //   - No hold comes between the question and the destruction; there is no
 //     receipt before indexes are cleared: TestHoldsAreLocked,
 //     TestReceiptNeedsClearedIndexes.
