@@ -1,0 +1,23 @@
+package crypto
+
+import (
+	"crypto/fips140"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// The family's tests pass in a program that may use nothing but what FIPS
+// 140-3 approves: sealing, streams, bundles, blind indexes and TLS work, and
+// what is outside the boundary (deterministic sealing, passphrases) refuses
+// with crypto.ErrFIPS instead of panicking.
+func TestUnderFIPSOnly(t *testing.T) {
+	if fips140.Enforced() {
+		return // this is such a run itself
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "github.com/surety-go/surety/crypto/...")
+	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
