@@ -118,6 +118,7 @@ func table() []Row {
 		{"ratelimit.list", EntityManagement, change},
 		{"guard", WebResources, Verbs{"route": 2, "call": Other, "probe": Other}},
 		{"health", ApplicationLifecycle, Verbs{"live": Other, "ready": Other, "check": Other, "watch": Other, "start": 3, "stop": 4, "drain": 4, "failover": 5, "fail": Other, "recover": 5}},
+		{"health.slo", ApplicationLifecycle, other("burn", "recover", "measure", "store")},
 		{"health.balance", ApplicationLifecycle, other("eject", "recover")},
 		{"controls", EntityManagement, change},
 		{"controls.probe", ComplianceFinding, Verbs{"run": 1, "fail": 1, "pass": 2}},

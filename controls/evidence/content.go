@@ -63,7 +63,7 @@ type Sources struct {
 }
 
 // Collect reads the content of a period. Nothing is probed: call the monitor's
-// RunAll before, if the latest state matters. Populations and further files are
+// Run before, if the latest state matters. Populations and further files are
 // the caller's to add.
 func Collect(ctx context.Context, s Sources, from, to time.Time) (*Content, error) {
 	if s.System == "" || s.Catalogue == nil || s.Monitor == nil || s.Findings == nil {

@@ -27,7 +27,7 @@ func Example() {
 		panic(err)
 	}
 	defer m.Close()
-	if _, err := m.RunAll(ctx); err != nil {
+	if _, err := m.Run(ctx); err != nil {
 		panic(err)
 	}
 

@@ -4,7 +4,7 @@
 //	m, err := monitor.New(cat, recorder, monitor.Options{Findings: tracker}, components...)
 //	err = m.Start()
 //	defer m.Close()
-//	entries, err := m.RunAll(ctx)             // now, for tests and reports
+//	entries, err := m.Run(ctx)             // now, for tests and reports
 //	history, err := m.History(ctx, from, to)  // entries and the gaps between them
 //
 // Each control is probed a little more often than its catalogue entry demands,

@@ -38,7 +38,7 @@ func Example() {
 		panic(err)
 	}
 	defer m.Close()
-	entries, err := m.RunAll(context.Background())
+	entries, err := m.Run(context.Background())
 	if err != nil {
 		panic(err)
 	}

@@ -110,6 +110,8 @@ const (
 
 // Errors of this package.
 var (
+	// ErrUnknown says that no mounted control has the ID that was asked for.
+	ErrUnknown = errors.New("monitor: no such control")
 	// ErrStuck says that probes did not return although they were told to.
 	ErrStuck = errors.New("monitor: probes do not return")
 	// ErrClosed says that the monitor was closed, or started twice.
@@ -118,7 +120,7 @@ var (
 
 // New returns a monitor of the components' controls, which adds its own. The
 // components are asked for their controls again before every round. Nothing
-// runs until [Monitor.Start] or [Monitor.RunAll].
+// runs until [Monitor.Start] or [Monitor.Run].
 func New(cat *catalogue.Catalogue, rec auditlog.Recorder, opts Options, components ...controls.Component) (*Monitor, error) {
 	if cat == nil || rec == nil {
 		return nil, errors.New("monitor: New needs a catalogue and a recorder")

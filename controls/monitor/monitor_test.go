@@ -177,7 +177,7 @@ func TestFailuresRaiseFindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := m.RunAll(t.Context())
+	entries, err := m.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,9 +244,9 @@ func TestOmittedControlMayGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := now()
-	_, _ = m.RunAll(t.Context())
+	_, _ = m.Run(t.Context())
 	s.set()
-	_, _ = m.RunAll(t.Context())
+	_, _ = m.Run(t.Context())
 	if strings.Contains(r.String(), "authz.policy") {
 		t.Errorf("findings %q: the control was retired with a reason", r)
 	}
@@ -300,7 +300,7 @@ func TestProbeHasNothingOfItsCaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := m.RunAll(context.WithValue(t.Context(), key{}, "administrator"))
+	entries, err := m.Run(context.WithValue(t.Context(), key{}, "administrator"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestProbeGetsItsTimeoutAndActor(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		entries, err := m.RunAll(t.Context())
+		entries, err := m.Run(t.Context())
 		if err != nil || entries[0].State != controls.Error || !strings.Contains(entries[0].Observed, "cut short") {
 			t.Errorf("entry %+v, %v", entries[0], err)
 		}
@@ -354,7 +354,7 @@ func TestCloseDuringAProbe(t *testing.T) {
 	})
 }
 
-func TestCallerGoneDuringRunAll(t *testing.T) {
+func TestCallerGoneDuringRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	slow := controls.Control{ID: "a.b", Probe: func(ctx context.Context) controls.Result {
 		cancel()
@@ -363,8 +363,8 @@ func TestCallerGoneDuringRunAll(t *testing.T) {
 	}}
 	r := &raised{}
 	m, _ := New(cat(t, ""), &journal{}, Options{Findings: r}, &switchboard{list: []controls.Control{slow}})
-	if _, err := m.RunAll(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("RunAll = %v, want canceled", err)
+	if _, err := m.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Run = %v, want canceled", err)
 	}
 	if strings.Contains(r.String(), "a.b") {
 		t.Errorf("findings %q", r)
@@ -383,8 +383,8 @@ func TestLogDown(t *testing.T) {
 			t.Fatalf("before: %s %s", r.State, r.Observed)
 		}
 		j.fail(errors.New("disk full"))
-		if _, err := m.RunAll(t.Context()); err == nil {
-			t.Error("RunAll with a broken log succeeded")
+		if _, err := m.Run(t.Context()); err == nil {
+			t.Error("Run with a broken log succeeded")
 		}
 		if r := own.Run(t.Context()); r.State != controls.Fail || !strings.Contains(r.Observed, "disk full") {
 			t.Errorf("with a broken log: %s %s", r.State, r.Observed)
@@ -436,9 +436,9 @@ func TestStoreDown(t *testing.T) {
 	if err := m.Start(); err == nil {
 		t.Error("Start succeeded without a store")
 	}
-	entries, err := m.RunAll(t.Context())
+	entries, err := m.Run(t.Context())
 	if err == nil || entries[0].State != controls.Fail || !strings.Contains(r.String(), "a.b") {
-		t.Errorf("RunAll = %v, %v; findings %q: the result must not be lost", entries, err, r)
+		t.Errorf("Run = %v, %v; findings %q: the result must not be lost", entries, err, r)
 	}
 	if _, err := m.PassedSince(t.Context(), "t", "a.b", time.Time{}); err == nil {
 		t.Error("PassedSince answered without a store")
@@ -499,12 +499,12 @@ func TestPassedSince(t *testing.T) {
 	if ask("a.b/x", before) {
 		t.Error("a control that was never probed passed")
 	}
-	_, _ = m.RunAll(t.Context())
+	_, _ = m.Run(t.Context())
 	if !ask("a.b/x", before) || !ask("a.b", before) || ask("a.b/x", now()) || ask("a.c", before) {
 		t.Error("a pass is not seen, or one from before is")
 	}
 	state = controls.Fail
-	_, _ = m.RunAll(t.Context())
+	_, _ = m.Run(t.Context())
 	if ask("a.b/x", before) || ask("a.b", before) || !ask("a.b/y", before) {
 		t.Error("the latest probe failed and the control passes")
 	}
@@ -521,7 +521,7 @@ func TestSameKeyTwice(t *testing.T) {
 		list := []controls.Control{passing("a.b"), passing("a.b"), passing("a.b")}
 		list[failing].Probe = func(context.Context) controls.Result { return controls.Failed("let in") }
 		m, _ := New(cat(t, ""), &journal{}, Options{}, &switchboard{list: list})
-		entries, err := m.RunAll(t.Context())
+		entries, err := m.Run(t.Context())
 		if err != nil || len(entries) != 2 || entries[0].State != controls.Fail {
 			t.Errorf("failing %d: %+v, %v", failing, entries, err)
 		}
@@ -530,7 +530,7 @@ func TestSameKeyTwice(t *testing.T) {
 
 func TestComponentThatPanics(t *testing.T) {
 	m, _ := New(cat(t, ""), &journal{}, Options{}, explosive{}, &switchboard{list: []controls.Control{passing("a.b")}})
-	if entries, err := m.RunAll(t.Context()); err != nil || len(entries) != 2 {
+	if entries, err := m.Run(t.Context()); err != nil || len(entries) != 2 {
 		t.Errorf("entries %v, %v", entries, err)
 	}
 }
@@ -557,8 +557,30 @@ func TestNewRefuses(t *testing.T) {
 func TestLongObservationIsClipped(t *testing.T) {
 	long := controls.Control{ID: "a.b", Probe: func(context.Context) controls.Result { return controls.Failed("%s", strings.Repeat("é", 9000)) }}
 	m, _ := New(cat(t, ""), &journal{}, Options{}, &switchboard{list: []controls.Control{long}})
-	entries, err := m.RunAll(t.Context())
+	entries, err := m.Run(t.Context())
 	if err != nil || len(entries[0].Observed) > maxObserved {
 		t.Errorf("%d bytes observed, %v", len(entries[0].Observed), err)
+	}
+}
+
+// TestRunSome runs one control of two, and refuses an ID that is not mounted
+// without probing anything.
+func TestRunSome(t *testing.T) {
+	var ran [2]atomic.Int64
+	counting := func(id string, n *atomic.Int64) controls.Control {
+		return controls.Control{ID: id, Probe: func(context.Context) controls.Result { n.Add(1); return controls.Passed("yes") }}
+	}
+	s := &switchboard{}
+	s.set(counting("test.first", &ran[0]), counting("test.second", &ran[1]))
+	m, err := New(cat(t, ""), &journal{}, Options{}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := m.Run(t.Context(), "test.second")
+	if err != nil || len(entries) != 1 || entries[0].ID != "test.second" || ran[0].Load() != 0 || ran[1].Load() != 1 {
+		t.Errorf("Run of one = %+v, %v; %d and %d ran", entries, err, ran[0].Load(), ran[1].Load())
+	}
+	if _, err := m.Run(t.Context(), "test.first", "test.third"); !errors.Is(err, ErrUnknown) || ran[0].Load() != 0 {
+		t.Errorf("Run of an unknown control: %v, and %d ran", err, ran[0].Load())
 	}
 }

@@ -18,15 +18,21 @@ import (
 // maxObserved is how much of an observation the history keeps.
 const maxObserved = 512
 
-// RunAll probes every control now, side by side as far as Options.Parallel
-// allows, and returns the entries by control. The error says that the history
-// or the log could not take an entry, or that a finding could not be raised;
-// results that are no pass are no error.
-func (m *Monitor) RunAll(ctx context.Context) ([]Entry, error) {
+// Run probes the controls with the given IDs now, or every control when none
+// is given, side by side as far as Options.Parallel allows, and returns the
+// entries by control. An ID that no control has is an error that wraps
+// [ErrUnknown]. Any other error says that the history or the log could not
+// take an entry, or that a finding could not be raised; results that are no
+// pass are no error.
+func (m *Monitor) Run(ctx context.Context, ids ...string) ([]Entry, error) {
 	if auditlog.ActorFrom(ctx).IsZero() {
 		ctx = m.actor(ctx, auditlog.System)
 	}
-	list := m.list()
+	all := m.list()
+	list, err := only(all, ids)
+	if err != nil {
+		return nil, err
+	}
 	entries := make([]Entry, len(list))
 	errs := make([]error, len(list))
 	var wg sync.WaitGroup
@@ -38,7 +44,25 @@ func (m *Monitor) RunAll(ctx context.Context) ([]Entry, error) {
 		})
 	}
 	wg.Wait()
-	return entries, errors.Join(append(errs, m.missing(ctx, list))...)
+	return entries, errors.Join(append(errs, m.missing(ctx, all))...)
+}
+
+// only keeps the controls with the given IDs, or all.
+func only(all []controls.Control, ids []string) (list []controls.Control, err error) {
+	if len(ids) == 0 {
+		return all, nil
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(all, func(c controls.Control) bool { return c.ID == id }) {
+			return nil, fmt.Errorf("%w: %q", ErrUnknown, clip(id, auditlog.MaxName))
+		}
+	}
+	for _, c := range all {
+		if slices.Contains(ids, c.ID) {
+			list = append(list, c)
+		}
+	}
+	return list, nil
 }
 
 // run probes one control, enters the result and raises a finding.
@@ -68,7 +92,7 @@ func (m *Monitor) run(ctx context.Context, c controls.Control) (Entry, error) {
 	return stored, err
 }
 
-// A detached context ends with its parent and has none of its values. RunAll
+// A detached context ends with its parent and has none of its values. Run
 // may be called inside a request: a probe that plays a stranger must not come
 // with the identity of whoever asked for it.
 type detached struct{ context.Context }

@@ -4,6 +4,7 @@
 // this machine.
 //
 //	go run ./examples/records                 # serve, and print how to sign in
+//	go run ./examples/records -watch http://127.0.0.1:8080   # beside it: measure whether it serves
 //	go run ./examples/records -tour           # drive a service of its own and show each control
 package main
 
@@ -45,6 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "loopback address to serve HTTP and gRPC on")
 	dir := flags.String("data", "records-data", "directory for the database, the log and the registers")
 	policy := flags.String("policy", "", "file with a casbin policy in place of the built-in one")
+	watch := flags.String("watch", "", "base URL of a running service: measure from outside whether it serves, for its objectives")
 	show := flags.Bool("tour", false, "drive a service of its own through every control, and exit")
 	flags.SetOutput(io.Discard) // errors are printed once, by main
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -60,35 +62,49 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *show {
 		return tour.Run(ctx, out)
 	}
-	return serve(ctx, *addr, *dir, *policy, out)
-}
-
-// serve runs the demo until the context ends.
-func serve(ctx context.Context, addr, dir, policy string, out io.Writer) error {
-	if err := loopback(addr); err != nil {
+	o, err := options(*dir, *policy)
+	if err != nil {
 		return err
 	}
+	if *watch != "" {
+		fmt.Fprintf(out, "Asking %s every 10 s whether it serves.\n", *watch)
+		return service.Watch(ctx, o, strings.TrimSuffix(*watch, "/"))
+	}
+	return serve(ctx, *addr, o, out)
+}
+
+// options are those of the demo in a directory.
+func options(dir, policy string) (service.Options, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return fmt.Errorf("data directory %q: %w", dir, err)
+		return service.Options{}, fmt.Errorf("data directory %q: %w", dir, err)
 	}
 	keys, err := service.DefaultKeyDir(abs)
 	if err != nil {
-		return err
+		return service.Options{}, err
 	}
 	o := service.Options{
 		Dir: abs, KeyDir: keys, Passphrase: os.Getenv("SURETY_PASSPHRASE"),
 		Demo: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
-	if policy != "" {
-		rules, err := os.ReadFile(policy)
-		if err != nil {
-			return fmt.Errorf("policy: %w", err)
-		}
-		if len(bytes.TrimSpace(rules)) == 0 {
-			return fmt.Errorf("policy %s is empty: nobody could do anything", policy)
-		}
-		o.Policy, o.PolicyName = string(rules), policy
+	if policy == "" {
+		return o, nil
+	}
+	rules, err := os.ReadFile(policy)
+	if err != nil {
+		return o, fmt.Errorf("policy: %w", err)
+	}
+	if len(bytes.TrimSpace(rules)) == 0 {
+		return o, fmt.Errorf("policy %s is empty: nobody could do anything", policy)
+	}
+	o.Policy, o.PolicyName = string(rules), policy
+	return o, nil
+}
+
+// serve runs the demo until the context ends.
+func serve(ctx context.Context, addr string, o service.Options, out io.Writer) error {
+	if err := loopback(addr); err != nil {
+		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -256,6 +256,8 @@ func TestArguments(t *testing.T) {
 		"flag":                  {[]string{"-nope"}, []string{"-nope", "-h"}},
 		"no policy":             {[]string{"-policy", filepath.Join(dir, "gone.csv")}, []string{"gone.csv"}},
 		"empty policy":          {[]string{"-policy", none}, []string{none, "empty"}},
+		"watched URL":           {[]string{"-watch", "here"}, []string{"absolute URL"}},
+		"nothing to watch for":  {[]string{"-watch", "http://127.0.0.1:1"}, []string{data, "start it first"}},
 		"malformed policy":      {[]string{"-policy", bad}, []string{bad, "line 2"}},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, c.want, append([]string{"-data", data}, c.args...)...) })
@@ -339,7 +341,7 @@ func TestTour(t *testing.T) {
 	if err := tour.Run(t.Context(), &out); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if n := strings.Count(out.String(), "✓ result"); n != 21 {
+	if n := strings.Count(out.String(), "✓ result"); n != 22 {
 		t.Errorf("%d subjects in\n%s", n, out.String())
 	}
 }

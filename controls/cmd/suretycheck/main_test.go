@@ -53,7 +53,7 @@ func bundleWithLog(t *testing.T, change func(*evidence.Content)) (path, key, log
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if _, err := m.RunAll(t.Context()); err != nil {
+	if _, err := m.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c, err := evidence.Collect(t.Context(), evidence.Sources{System: "records", Catalogue: cat, Monitor: m, Findings: tracker, Log: log}, from, time.Now())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/controls"
+	"github.com/surety-go/surety/controls/monitor"
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/privacy"
 	"github.com/surety-go/surety/privacy/consent"
@@ -146,7 +147,10 @@ func (s *Service) apiErase(w http.ResponseWriter, r *http.Request) {
 
 // apiControls tries every control of the running service.
 func (s *Service) apiControls(w http.ResponseWriter, r *http.Request) {
-	rows, err := s.probe(r.Context())
+	rows, err := s.probe(r.Context(), r.URL.Query()["id"]...)
+	if errors.Is(err, monitor.ErrUnknown) {
+		err = &guard.Denial{Code: guard.NotFound, Public: "There is no such control.", Err: err}
+	}
 	if err != nil {
 		guard.Refuse(w, r, err)
 		return

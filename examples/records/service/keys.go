@@ -35,19 +35,43 @@ type keys struct {
 	root []byte
 }
 
+// secretFile holds that secret, sealed, in the data directory.
+const secretFile = "secret.sealed"
+
 var rootBinding = crypto.Binding{Tenant: "system", Purpose: "root secret"}
 
-func (s *Service) openKeys(ctx context.Context) error {
+// openSecret opens the database and the secret from which keys are derived.
+func (s *Service) openSecret(ctx context.Context) error {
+	if err := errors.Join(s.openDirs(ctx), s.openDatabase(ctx)); err != nil {
+		return err
+	}
+	kek, err := s.kek()
+	if err != nil {
+		return err
+	}
+	root, err := s.rootSecret(ctx, kek)
+	s.keys = &keys{root: root}
+	return err
+}
+
+// kek is the key that wraps all others.
+func (s *Service) kek() (kek *localkms.KEK, err error) {
 	file := filepath.Join(s.o.KeyDir, "kek.json")
-	var kek *localkms.KEK
-	var err error
 	if s.o.Passphrase != "" {
 		kek, err = localkms.Passphrase(file, s.o.Dir, []byte(s.o.Passphrase))
 	} else {
 		kek, err = localkms.KeyFile(file, s.o.Dir)
 	}
 	if err != nil {
-		return fmt.Errorf("%w (SURETY_PASSPHRASE holds the passphrase, if there is one)", err)
+		return nil, fmt.Errorf("%w (SURETY_PASSPHRASE holds the passphrase, if there is one)", err)
+	}
+	return kek, nil
+}
+
+func (s *Service) openKeys(ctx context.Context) error {
+	kek, err := s.kek()
+	if err != nil {
+		return err
 	}
 	root, err := s.rootSecret(ctx, kek)
 	if err != nil {
@@ -74,7 +98,7 @@ func (s *Service) openKeys(ctx context.Context) error {
 
 // rootSecret reads the service's secret, or makes it for new data.
 func (s *Service) rootSecret(ctx context.Context, kek *localkms.KEK) ([]byte, error) {
-	file := s.path("secret.sealed")
+	file := s.path(secretFile)
 	wrapped, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.newRootSecret(ctx, kek, file)

@@ -10,6 +10,7 @@ import (
 	"github.com/surety-go/surety/guard/browser"
 	"github.com/surety-go/surety/guard/clientip"
 	"github.com/surety-go/surety/health"
+	"github.com/surety-go/surety/health/slo"
 	"github.com/surety-go/surety/ratelimit"
 	"github.com/surety-go/surety/ratelimit/firewall"
 )
@@ -24,9 +25,10 @@ type network struct {
 	headers   *browser.HeaderGuard
 	origin    *browser.OriginGuard
 	metrics   guard.Guard
+	promised  *slo.Tracker
 }
 
-func (s *Service) openNetwork(context.Context) error {
+func (s *Service) openNetwork(ctx context.Context) error {
 	n := &network{}
 	var err error
 	// The demo's proxy is this machine: its header counts, so that the tour
@@ -54,6 +56,9 @@ func (s *Service) openNetwork(context.Context) error {
 	if n.metrics, err = guard.Metrics(nil); err != nil {
 		return err
 	}
+	if n.promised, err = s.openObjectives(ctx); err != nil {
+		return err
+	}
 	n.probes, err = health.New([]health.Check{
 		{Name: "database", Run: s.db.PingContext, Every: time.Second},
 		{Name: "audit-log", Run: s.log.Ready, Every: time.Second},
@@ -63,7 +68,7 @@ func (s *Service) openNetwork(context.Context) error {
 	}
 	s.onClose(n.probes.Close)
 	s.network = n
-	s.mount(n.probes)
+	s.mount(n.probes, n.promised)
 	return nil
 }
 
@@ -71,7 +76,7 @@ func (s *Service) openNetwork(context.Context) error {
 func (s *Service) base() []guard.Guard {
 	n := s.network
 	return []guard.Guard{
-		guard.Audit(s.recorder), guard.Pages(templates.Lookup("refusal.html")), n.metrics, n.headers,
+		guard.Audit(s.recorder), guard.Pages(templates.Lookup("refusal.html")), n.metrics, n.promised, n.headers,
 		n.behind, n.firewall, n.origin, n.perClient, guard.Limits(1<<20, 0),
 		s.identity.identify,
 		n.perUser,

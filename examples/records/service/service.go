@@ -385,9 +385,9 @@ func rules() []detect.Rule {
 	})
 }
 
-// probe tries every control now.
-func (s *Service) probe(ctx context.Context) ([]controlRow, error) {
-	entries, err := s.monitor.RunAll(ctx)
+// probe tries the controls with the given IDs now, or every control.
+func (s *Service) probe(ctx context.Context, ids ...string) ([]controlRow, error) {
+	entries, err := s.monitor.Run(ctx, ids...)
 	if err != nil {
 		return nil, err
 	}

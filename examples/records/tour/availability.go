@@ -141,6 +141,27 @@ func failover(ctx context.Context, c *client) (string, error) {
 	return fmt.Sprintf("one endpoint was closed: %d of %d requests were answered by the other; event %s", sent, sent, ejection()), nil
 }
 
+// objectives shows that nobody outside means a failed control, and then asks
+// from outside.
+func objectives(ctx context.Context, c *client) (string, error) {
+	before, err := c.soon(ctx, "health.slo", func(r result) bool { return r.State == "fail" })
+	if err != nil {
+		return "", err
+	}
+	watching, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- service.Watch(watching, c.o, c.base) }()
+	c.unwatch = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	after, err := c.soon(ctx, "health.slo", passes)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("first: %s; then: %s", before[0].Observed, after[0].Observed), nil
+}
+
 // recovery stops the service, copies its data, and opens the copy with the
 // keys that lay apart.
 func recovery(ctx context.Context, c *client) (string, error) {

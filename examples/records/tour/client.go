@@ -32,6 +32,9 @@ type client struct {
 	witness  *neighbour
 	last     []result // of the controls, when they were all probed
 	stop     func() error
+
+	o       service.Options // of the service
+	unwatch func() error    // ends who asks from outside
 }
 
 func newClient(addr, dir string, accounts []service.Account) (*client, error) {
@@ -40,7 +43,8 @@ func newClient(addr, dir string, accounts []service.Account) (*client, error) {
 		return nil, fmt.Errorf("gRPC client: %w", err)
 	}
 	return &client{
-		base: "http://" + addr, data: filepath.Join(dir, "data"), keys: filepath.Join(dir, "keys"),
+		unwatch: func() error { return nil },
+		base:    "http://" + addr, data: filepath.Join(dir, "data"), keys: filepath.Join(dir, "keys"),
 		http: &http.Client{
 			Timeout:       10 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

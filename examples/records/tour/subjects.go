@@ -64,6 +64,13 @@ func availability() []row {
 			evidence: "event health.balance.eject",
 			thin:     "as above; databases fail over with health/sqlfailover later",
 		},
+		{
+			subject: "Availability: measured against the promise", criterion: "A1.1", control: "health.slo",
+			promise:  "What share of requests is good is counted inside and asked from outside; without somebody outside the control fails.",
+			try:      objectives,
+			evidence: "GET /api/controls; hourly events health.slo.measure",
+			thin:     "the one who asks from outside is the tour's own process; -watch makes it one of its own",
+		},
 	}
 }
 

@@ -129,6 +129,7 @@ func launch(ctx context.Context, dir string) (*client, error) {
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	c.svc, c.stop, c.witness = svc, stop, vouching
+	c.svc, c.witness, c.o = svc, vouching, o
+	c.stop = sync.OnceValue(func() error { return errors.Join(c.unwatch(), stop()) })
 	return c, nil
 }

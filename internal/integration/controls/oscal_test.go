@@ -64,7 +64,7 @@ func content(t *testing.T) *evidence.Content {
 		t.Fatal(err)
 	}
 	from := time.Now()
-	if _, err := m.RunAll(t.Context()); err != nil {
+	if _, err := m.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c, err := evidence.Collect(t.Context(), evidence.Sources{System: "records", Demo: true, Catalogue: cat, Monitor: m, Findings: tracker}, from, time.Now())

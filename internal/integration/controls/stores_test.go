@@ -150,7 +150,7 @@ func TestLifeOverSQL(t *testing.T) {
 		}
 		run := func() {
 			t.Helper()
-			if _, err := m.RunAll(t.Context()); err != nil {
+			if _, err := m.Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
