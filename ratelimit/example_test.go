@@ -11,7 +11,9 @@ import (
 
 // Two requests a minute from one address.
 func Example() {
-	l, err := ratelimit.New(ratelimit.Policy{Name: "client", Count: 2, Per: time.Minute}, ratelimit.ByClient(), ratelimit.Options{})
+	l, err := ratelimit.New([]ratelimit.Policy{
+		{Name: "client", Key: ratelimit.ByClient(), Count: 2, Per: time.Minute},
+	}, ratelimit.Options{})
 	if err != nil {
 		panic(err)
 	}

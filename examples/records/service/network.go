@@ -41,10 +41,15 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	if n.firewall, err = firewall.New(firewall.Lists{Deny: deny}, s.recorder, firewall.Options{}); err != nil {
 		return err
 	}
-	if n.perClient, err = ratelimit.New(ratelimit.Policy{Name: "client", Count: 600, Per: time.Minute, Burst: 200}, ratelimit.ByClient(), ratelimit.Options{}); err != nil {
+	if n.perClient, err = ratelimit.New([]ratelimit.Policy{
+		{Name: "client", Key: ratelimit.ByClient(), Count: 600, Per: time.Minute, Burst: 200},
+	}, ratelimit.Options{}); err != nil {
 		return err
 	}
-	if n.perUser, err = ratelimit.New(ratelimit.Policy{Name: "user", Count: 600, Per: time.Minute, Burst: 100}, ratelimit.ByActor(), ratelimit.Options{NoHeaders: true}); err != nil {
+	if n.perUser, err = ratelimit.New([]ratelimit.Policy{
+		{Name: "user", Key: ratelimit.ByActor(), Count: 600, Per: time.Minute, Burst: 100},
+		{Name: "tenant-day", Key: ratelimit.ByTenant(), Count: 100_000, Calendar: ratelimit.Day},
+	}, ratelimit.Options{NoHeaders: true}); err != nil {
 		return err
 	}
 	if n.headers, err = browser.Headers(browser.HeaderOptions{}); err != nil {
