@@ -46,7 +46,7 @@ g, bob, clerk, acme
 func load(t *testing.T, model, policy string) (*authz.Engine, *auditlogtest.Recorder) {
 	t.Helper()
 	rec := &auditlogtest.Recorder{}
-	e, err := authz.New(model, policy, rec)
+	e, err := authz.New(model, policy, rec, authz.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestRolesInTenants(t *testing.T) {
 		}
 	}
 	d := e.Decide(ask("alice", "acme", "file", "read"))
-	if d.Rule != "p, admin, *, file, read" || !slices.Equal(d.Roles, []string{"alice", "admin"}) || d.Version != 1 {
+	if d.Rule() != "p, admin, *, file, read" || !slices.Equal(d.RolePath(), []string{"alice", "admin"}) || d.PolicyVersion != 1 {
 		t.Errorf("explanation %+v", d)
 	}
 	if got := e.Roles("acme", "alice"); !slices.Equal(got, []string{"admin", "clerk"}) {
@@ -97,7 +97,7 @@ func TestChangesCountAtOnce(t *testing.T) {
 	if err := e.Grant(t.Context(), "acme", "carol", "clerk"); err != nil {
 		t.Fatal(err)
 	}
-	if d := e.Decide(read); !d.Allowed || d.Version != 2 {
+	if d := e.Decide(read); !d.Allowed || d.PolicyVersion != 2 {
 		t.Errorf("after the grant: %+v", d)
 	}
 	// casbin's cached enforcer goes on allowing after a removal.
@@ -208,7 +208,7 @@ g, bob, suspended
 	if !e.Decide(ask("alice", "", "file", "read")).Allowed {
 		t.Error("alice is denied")
 	}
-	if d := e.Decide(ask("bob", "", "file", "read")); d.Allowed || d.Reason != "a rule denies it" || d.Rule != "p, suspended, file, read, deny" {
+	if d := e.Decide(ask("bob", "", "file", "read")); d.Allowed || d.Reason != "a rule denies it" || d.Rule() != "p, suspended, file, read, deny" {
 		t.Errorf("bob: %+v", d)
 	}
 	if e.Decide(ask("carol", "", "file", "read")).Allowed {
@@ -226,22 +226,25 @@ func TestWhatIsNotUnderstoodDoesNotLoad(t *testing.T) {
 	for name, m := range map[string]string{
 		"empty":             "",
 		"section":           tenantsModel + "\n[magic]\nx = 1",
-		"function":          model("r.obj == p.obj", "regexMatch(r.obj, p.obj)"),
-		"disjunction":       model("r.act == p.act", "r.act == p.act || r.sub == \"root\""),
-		"field compared":    model(" && r.act == p.act", ""),
-		"two fields":        model("r.obj == p.obj", "r.obj == p.act"),
+		"function":          model("r.obj == p.obj", "sqlMatch(r.obj, p.obj)"),
+		"undefined":         model("r.obj == p.obj", "r.path == p.obj"),
+		"method":            model("r.obj == p.obj", "r.obj.Owner() == p.obj"),
+		"pattern reversed":  model("r.obj == p.obj", "keyMatch(p.obj, r.obj)"),
+		"match compared":    model("r.obj == p.obj", "keyMatch(r.obj, p.obj) == false"),
+		"no condition":      model("r.obj == p.obj", "r.obj"),
+		"trailing":          model("r.obj == p.obj", "r.obj == p.obj )"),
+		"bad expression":    model("r.obj == p.obj", "regexMatch(r.obj, '(')"),
 		"effect":            model("some(where (p.eft == allow))", "!some(where (p.eft == deny))"),
-		"effect unknown":    model("some(where (p.eft == allow))", "priority(p.eft) || deny"),
+		"effect unknown":    model("some(where (p.eft == allow))", "majority(p.eft)"),
 		"no roles":          model("g = _, _, _", "g = _"),
-		"unused roles":      model("g(r.sub, p.sub, r.dom)", "r.sub == p.sub"),
-		"field unknown":     model("r = sub, dom, obj, act", "r = sub, dom, obj, act, time"),
-		"field missing":     model("r = sub, dom, obj, act", "r = sub, dom, obj"),
+		"roles undefined":   model("g = _, _, _", "g2 = _, _, _"),
+		"arguments":         model("g(r.sub, p.sub, r.dom)", "g(r.sub, p.sub)"),
 		"field repeated":    model("r = sub, dom, obj, act", "r = sub, sub, obj, act"),
+		"two rules":         model("p = sub, dom, obj, act", "p = sub, dom, obj, act\np2 = act") + " && r.act == p2.act",
 		"definition twice":  model("g = _, _, _", "g = _, _, _\ng = _, _"),
-		"any subject":       model("g(r.sub, p.sub, r.dom)", `(p.sub == "*" || r.sub == p.sub)`),
 		"dangling line end": tenantsModel + "\\",
 	} {
-		if _, err := authz.New(m, "", &auditlogtest.Recorder{}); !errors.Is(err, authz.ErrModel) {
+		if _, err := authz.New(m, "", &auditlogtest.Recorder{}, authz.Options{}); !errors.Is(err, authz.ErrModel) {
 			t.Errorf("%s: %v, want ErrModel", name, err)
 		}
 	}
@@ -255,16 +258,17 @@ func TestWhatIsNotUnderstoodDoesNotLoad(t *testing.T) {
 		"circle":    "g, a, b, acme\ng, b, a, acme",
 		"quote":     `p, "admin, *, file, read`,
 		"self role": "g, a, a, acme",
+		"space":     "p, admin , *, file, read",
 	} {
-		_, err := authz.New(tenantsModel, p, &auditlogtest.Recorder{})
+		_, err := authz.New(tenantsModel, p, &auditlogtest.Recorder{}, authz.Options{})
 		if !errors.Is(err, authz.ErrPolicy) {
 			t.Errorf("%s: %v, want ErrPolicy", name, err)
 		}
 	}
-	if _, err := authz.New(tenantsModel, "p, a, *, b, c\np, a, *, b", &auditlogtest.Recorder{}); err == nil || !strings.Contains(err.Error(), "line 2") {
+	if _, err := authz.New(tenantsModel, "p, a, *, b, c\np, a, *, b", &auditlogtest.Recorder{}, authz.Options{}); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("the error names no line: %v", err)
 	}
-	if _, err := authz.New(tenantsModel, "", nil); err == nil {
+	if _, err := authz.New(tenantsModel, "", nil, authz.Options{}); err == nil {
 		t.Error("an engine without a recorder was made")
 	}
 	e, _ := load(t, tenantsModel, "")
@@ -355,7 +359,7 @@ func TestProbe(t *testing.T) {
 func TestDecideDoesNotAllocateOnDenial(t *testing.T) {
 	e, _ := load(t, tenantsModel, tenantsPolicy)
 	r := ask("carol", "acme", "file", "read")
-	if n := testing.AllocsPerRun(100, func() { e.Decide(r) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { e.Decide(r) }); n > 0 {
 		t.Errorf("Decide allocates %v times", n)
 	}
 }
@@ -365,7 +369,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Add("p, a, *, b, c\ng, x, a, acme")
 	f.Add("p, \"a,b\", *, c, d")
 	f.Fuzz(func(t *testing.T, policy string) {
-		e, err := authz.New(tenantsModel, policy, &auditlogtest.Recorder{})
+		e, err := authz.New(tenantsModel, policy, &auditlogtest.Recorder{}, authz.Options{})
 		if err != nil {
 			return
 		}
@@ -379,7 +383,7 @@ func FuzzModel(f *testing.F) {
 	f.Add(tenantsModel)
 	f.Add("[matchers]\nm = a && (b")
 	f.Fuzz(func(t *testing.T, model string) {
-		e, err := authz.New(model, "", &auditlogtest.Recorder{})
+		e, err := authz.New(model, "", &auditlogtest.Recorder{}, authz.Options{})
 		if err == nil && e.Decide(ask("a", "b", "c", "d")).Allowed {
 			t.Fatalf("a model without a policy allows: %q", model)
 		}

@@ -11,190 +11,241 @@ import (
 	"github.com/surety-go/surety/auditlog"
 )
 
-// A Request asks whether a subject may do an action to an object, in a domain
-// (a tenant) where the model has domains.
-type Request struct{ Subject, Domain, Object, Action string }
+// A Function is one that matchers and rules may call by name. Arguments are
+// text, float64, bool, or what the request has as an attribute.
+type Function func(args ...any) (any, error)
+
+// A Link says whether a conditional link holds now, from its parameters.
+type Link func(params ...string) (bool, error)
+
+// Options adapt an engine. The zero value is the strictest.
+type Options struct {
+	// Functions are what matchers and rules may call beside the built-in
+	// functions. They must be safe for concurrent use. One that fails or
+	// panics denies.
+	Functions map[string]Function
+	// RoleMatch and DomainMatch name the function by which names and domains
+	// in the lines of a role definition are patterns, such as
+	// {"g": "keyMatch2"}. Without, they are names.
+	RoleMatch, DomainMatch map[string]string
+	// Links are the conditions of a conditional role definition. Without one,
+	// its two parameters are a start and an end in UTC.
+	Links map[string]Link
+	// PriorityField is the field of rules that has their priority. Without,
+	// it is "priority".
+	PriorityField string
+	// DefaultAllow lets models allow what no rule denies. The zero value
+	// refuses such models. It shows in the parameters of the control.
+	DefaultAllow bool
+}
 
 // A Decision is the answer. The zero Decision denies.
 type Decision struct {
 	Allowed bool
-	// Rule is the line of the policy that decided, such as "p, owner, *, file, read".
-	Rule string
-	// Roles is how the subject comes to the rule's subject: itself, then each
-	// role.
-	Roles []string
-	// Version counts the changes of the policy since it was loaded.
-	Version uint64
+	// PolicyVersion counts the changes of the policy since it was loaded.
+	PolicyVersion uint64
 	// Reason says in a few words why.
 	Reason string
+
+	snapshot *snapshot
+	subject  string
+	kind     uint8 // of the rule
+	role     uint8
+	hops     uint8
+	rule     uint32 // and one
+	trail    [maxHops]uint32
+}
+
+// Why a decision is what it is.
+const (
+	reasonAllowed    = "a rule allows it"
+	reasonMatcher    = "the matcher allows it"
+	reasonDenied     = "a rule denies it"
+	reasonNone       = "no rule allows it"
+	reasonIncomplete = "the request is incomplete"
+	reasonMatcherNo  = "the model has no such matcher"
+	reasonEmpty      = "the policy has no rules"
+	reasonDefault    = "no rule denies it"
+	reasonFailed     = "a rule could not be evaluated"
+)
+
+// Rule is the line of the policy that decided, such as
+// "p, owner, *, file, read", or empty where none did.
+func (d Decision) Rule() string {
+	if d.rule == 0 {
+		return ""
+	}
+	return Rule{Kind: d.snapshot.m.rules[d.kind].name, Fields: d.snapshot.rules[d.kind].values(d.rule - 1)}.String()
+}
+
+// Line is where the rule stands in the policy file, from 1, or 0.
+func (d Decision) Line() int {
+	if d.rule == 0 {
+		return 0
+	}
+	return int(d.snapshot.rules[d.kind].meta(d.rule - 1).line)
+}
+
+// RolePath is how the subject comes to the rule's subject: itself, then each
+// role. It is nil where no rule decided.
+func (d Decision) RolePath() []string {
+	if d.rule == 0 {
+		return nil
+	}
+	path := []string{d.subject}
+	for _, n := range d.trail[:d.hops] {
+		path = append(path, d.snapshot.graphs[d.role].rows.values(n)[1])
+	}
+	return path
 }
 
 // An Engine answers requests by a policy. Readers are never blocked; it is
 // safe for concurrent use.
 type Engine struct {
 	rec     auditlog.Recorder
+	model   *model
 	mu      sync.Mutex // held while the policy changes
-	current atomic.Pointer[versioned]
+	current atomic.Pointer[snapshot]
+	stale   atomic.Pointer[error]
 }
 
-type versioned struct {
-	*snapshot
-	version uint64
-}
-
-// New loads a model and a policy, as casbin writes them.
-func New(modelText, policyText string, rec auditlog.Recorder) (*Engine, error) {
+// New loads a model and a policy, as casbin writes them. What is not
+// understood is an error that says where: of the model [ErrModel], of the
+// policy [ErrPolicy].
+func New(modelText, policyText string, rec auditlog.Recorder, o Options) (*Engine, error) {
 	if rec == nil {
 		return nil, errors.New("authz: New needs a recorder")
 	}
-	m, err := parseModel(modelText)
+	m, err := parseModel(modelText, o)
 	if err != nil {
 		return nil, err
 	}
-	s, err := parsePolicy(m, policyText)
+	list, err := ParsePolicy(policyText)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{rec: rec}
-	e.current.Store(&versioned{s, 1})
+	s, err := load(m, list)
+	if err != nil {
+		return nil, err
+	}
+	s.version = 1
+	e := &Engine{rec: rec, model: m}
+	e.current.Store(s)
 	return e, nil
 }
 
-// Decide answers a request. It has no effects.
+// Decide answers a request. It has no effects and allocates nothing, except
+// for subjects with more than 16 roles, rules that call functions, and
+// regular expressions.
 func (e *Engine) Decide(r Request) Decision {
 	s := e.current.Load()
-	d := Decision{Version: s.version, Reason: "no rule allows it"}
-	if r.Subject == "" || r.Object == "" || r.Action == "" || s.model.match[domain] != matchNone && r.Domain == "" {
-		d.Reason = "the request is incomplete"
-		return d
+	d := decider{s: s}
+	i := s.m.matcher(r.Matcher)
+	if i < 0 {
+		return Decision{PolicyVersion: s.version, Reason: reasonMatcherNo}
 	}
-	s.search(r, r.Subject, []string{r.Subject}, &d)
-	return d
+	d.m, d.number = &s.m.matchers[i], none
+	if !d.q.fill(&r, d.m.request) {
+		return Decision{PolicyVersion: s.version, Reason: reasonIncomplete}
+	}
+	return d.decide(i)
 }
 
-// search looks for rules of a subject and of every role it has. It reports
-// whether the decision is final.
-func (s *versioned) search(r Request, as string, path []string, d *Decision) bool {
-	for _, i := range s.index[[3]string{as, s.key(action, r.Action), s.key(object, r.Object)}] {
-		rule := &s.rules[i]
-		if !s.matches(rule, r) {
-			continue
-		}
-		if rule.deny {
-			*d = Decision{Rule: rule.text, Roles: slices.Clone(path), Version: d.Version, Reason: "a rule denies it"}
-			return s.model.effect == denyOverride
-		}
-		if !d.Allowed {
-			*d = Decision{Allowed: true, Rule: rule.text, Roles: slices.Clone(path), Version: d.Version, Reason: "a rule allows it"}
-		}
-		if s.model.effect == allowOverride {
-			return true
-		}
+// Raw answers a request given as casbin takes it: values in the order of the
+// model's request definition, which may be text, numbers, and structs or maps
+// with attributes.
+func (e *Engine) Raw(values ...any) Decision { return e.RawAs("", values...) }
+
+// RawAs is [Engine.Raw] with another matcher of the model, such as "m2".
+func (e *Engine) RawAs(matcher string, values ...any) Decision {
+	s := e.current.Load()
+	d := decider{s: s}
+	i := s.m.matcher(matcher)
+	if i < 0 {
+		return Decision{PolicyVersion: s.version, Reason: reasonMatcherNo}
 	}
-	if s.model.match[subject] != matchRole {
-		return false
+	d.m, d.number = &s.m.matchers[i], none
+	if !d.q.fillRaw(values, d.m.request) {
+		return Decision{PolicyVersion: s.version, Reason: reasonIncomplete}
 	}
-	dom := ""
-	if s.model.roles == 3 {
-		dom = r.Domain
-	}
-	for _, role := range s.roles[[2]string{as, dom}] {
-		if s.search(r, role, append(path, role), d) {
-			return true
-		}
-	}
-	return false
+	return d.decide(i)
 }
 
-// matches compares what the index has not.
-func (s *versioned) matches(r *rule, q Request) bool {
-	return s.agrees(domain, r, q.Domain) && s.agrees(object, r, q.Object) && s.agrees(action, r, q.Action)
+// Batch answers requests by one and the same version of the policy.
+func (e *Engine) Batch(list []Request) []Decision {
+	s := e.current.Load()
+	fixed := Engine{model: e.model}
+	fixed.current.Store(s)
+	out := make([]Decision, len(list))
+	for i := range list {
+		out[i] = fixed.Decide(list[i])
+	}
+	return out
 }
 
-func (s *versioned) agrees(f field, r *rule, value string) bool {
-	switch s.model.match[f] {
-	case matchAny:
-		return r.value[f] == "*" || value == r.value[f]
-	case matchRegion:
-		return r.path.MatchString(value)
-	case matchEqual:
-		return value == r.value[f]
+func (d *decider) decide(matcher int) Decision {
+	out := Decision{PolicyVersion: d.s.version, Reason: reasonNone}
+	d.run(matcher)
+	switch {
+	case d.err != nil:
+		out.Reason = reasonFailed
+		return out
+	case d.found && d.effect == effectDeny:
+		out.Reason = reasonDenied
+	case d.found:
+		out.Allowed, out.Reason = true, reasonAllowed
+		if d.number == none {
+			out.Reason = reasonMatcher
+			return out
+		}
+	case d.m.effect == denyOverride:
+		if out.Reason = reasonEmpty; d.s.rules[d.m.rules].count > 0 {
+			out.Allowed, out.Reason = true, reasonDefault
+		}
+		return out
 	default:
-		return true // the model has no such field
+		return out
 	}
+	out.snapshot, out.kind, out.rule = d.s, uint8(d.m.rules), d.number+1 //nolint:gosec // few rule types
+	out.role, out.hops, out.trail = uint8(d.role), d.hops, d.trail       //nolint:gosec // few role types
+	if i := d.m.request.standard[0]; i >= 0 {
+		out.subject = d.q.text[i]
+	}
+	return out
 }
 
-// Authorize answers a request and records the answer if it is no. A denial
-// that can't be recorded is an error and a denial.
+// Authorize answers a request and records the answer. An answer that can't be
+// recorded is an error and a denial.
 func (e *Engine) Authorize(ctx context.Context, r Request) (Decision, error) {
 	d := e.Decide(r)
+	outcome, reason := auditlog.Denied, "authz.policy"
 	if d.Allowed {
-		return d, nil
+		outcome, reason = auditlog.Success, ""
 	}
-	err := e.rec.Record(ctx, auditlog.Event{
-		Action: "authz.decide", Outcome: auditlog.Denied, Tenant: r.Domain, Reason: "authz.policy",
-		Attrs: []auditlog.Attr{
-			auditlog.String("object", clip(r.Object)), auditlog.String("act", clip(r.Action)),
-			auditlog.Int("version", int64(d.Version)), auditlog.String("why", d.Reason), //nolint:gosec // a counter
-		},
-	})
+	attrs := []auditlog.Attr{
+		auditlog.String("object", clip(r.Object)), auditlog.String("act", clip(r.Action)),
+		auditlog.Int("version", int64(d.PolicyVersion)), auditlog.String("why", d.Reason), //nolint:gosec // a counter
+	}
+	if rule := d.Rule(); rule != "" {
+		attrs = append(attrs, auditlog.String("rule", clip(rule)))
+	}
+	err := e.rec.Record(ctx, auditlog.Event{Action: "authz.decide", Outcome: outcome, Tenant: r.Domain, Reason: reason, Attrs: attrs})
 	if err != nil {
-		return Decision{Version: d.Version, Reason: d.Reason}, fmt.Errorf("authz: %w", err)
+		return Decision{PolicyVersion: d.PolicyVersion, Reason: "the decision could not be recorded"}, fmt.Errorf("authz: %w", err)
 	}
 	return d, nil
-}
-
-// Grant gives a subject a role, in a domain where roles have one. It is
-// recorded before it takes effect, and effective when it returns.
-func (e *Engine) Grant(ctx context.Context, domain, subject, role string) error {
-	return e.change(ctx, "authz.role.grant", grant{subject, role, domain}, true)
-}
-
-// Revoke takes a role away.
-func (e *Engine) Revoke(ctx context.Context, domain, subject, role string) error {
-	return e.change(ctx, "authz.role.revoke", grant{subject, role, domain}, false)
-}
-
-func (e *Engine) change(ctx context.Context, act string, g grant, given bool) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.current.Load()
-	switch {
-	case s.model.roles == 0:
-		return fmt.Errorf("%w: the model has no roles", ErrPolicy)
-	case g.subject == "" || g.role == "" || (g.domain == "") != (s.model.roles == 2):
-		return fmt.Errorf("%w: a role is given to a subject, and in a domain if the model has domains for roles", ErrPolicy)
-	}
-	next, err := s.with(g, given)
-	if err != nil {
-		return err
-	}
-	err = e.rec.Record(ctx, auditlog.Event{
-		Action: act, Outcome: auditlog.Success, Tenant: g.domain,
-		Targets: []auditlog.Target{{Type: "account", ID: g.subject}},
-		Attrs:   []auditlog.Attr{auditlog.String("role", clip(g.role))},
-	})
-	if err != nil {
-		return fmt.Errorf("authz: %w", err)
-	}
-	e.current.Store(&versioned{next, s.version + 1})
-	return nil
 }
 
 // Roles lists the roles a subject has in a domain, directly or through others.
 func (e *Engine) Roles(domain, subject string) []string {
 	s := e.current.Load()
-	if s.model.roles == 2 {
-		domain = ""
+	if s.m.subjects < 0 {
+		return nil
 	}
+	var now clock
 	var list []string
-	for queue := []string{subject}; len(queue) > 0; queue = queue[1:] {
-		for _, r := range s.roles[[2]string{queue[0], domain}] {
-			if !slices.Contains(list, r) {
-				list = append(list, r)
-				queue = append(queue, r)
-			}
-		}
+	for _, v := range s.reached(s.m.subjects, subject, domain, &now)[1:] {
+		list = append(list, v.name)
 	}
 	slices.Sort(list)
 	return list

@@ -11,12 +11,12 @@ import (
 // A model and a policy in casbin's language; decisions say why.
 func Example() {
 	log := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
-	engine, err := authz.New(tenantsModel, tenantsPolicy, log)
+	engine, err := authz.New(tenantsModel, tenantsPolicy, log, authz.Options{})
 	if err != nil {
 		panic(err)
 	}
 	d := engine.Decide(authz.Request{Subject: "bob", Domain: "acme", Object: "file", Action: "read"})
-	fmt.Println(d.Allowed, d.Rule, d.Roles)
+	fmt.Println(d.Allowed, d.Rule(), d.RolePath())
 	d = engine.Decide(authz.Request{Subject: "bob", Domain: "acme", Object: "file", Action: "write"})
 	fmt.Println(d.Allowed, d.Reason)
 	// Output:

@@ -3,7 +3,7 @@ package authz
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"hash/maphash"
 	"slices"
 	"strings"
 )
@@ -16,243 +16,353 @@ var (
 	ErrPolicy = errors.New("authz: policy")
 )
 
-// field is a part of a request.
-type field uint8
-
-const (
-	subject field = iota
-	domain
-	object
-	action
-	fields
-)
-
-var fieldNames = [fields]string{"sub", "dom", "obj", "act"}
-
-// match says how one field of a request is compared with a rule's.
-type match uint8
-
-const (
-	matchNone   match = iota // the model has no such field
-	matchEqual               // r.x == p.x
-	matchAny                 // p.x == "*" || r.x == p.x
-	matchRole                // g(r.sub, p.sub[, r.dom])
-	matchRegion              // keyMatch2(r.x, p.x)
-)
+var errTooMany = fmt.Errorf("%w: more than %d lines of one kind", ErrPolicy, maxRows)
 
 // effect is how the rules that match are combined.
 type effect uint8
 
 const (
-	allowOverride effect = iota // some allow
-	denyOverride                // some allow and no deny
+	allowOverride   effect = iota // some allow
+	denyOverride                  // no deny
+	allowAndDeny                  // some allow and no deny
+	byPriority                    // the first rule that matches
+	subjectPriority               // the rule nearest to the subject
 )
 
-// A model is the compiled form of a model file.
-type model struct {
-	request []field // in the order of the request
-	rule    []field // in the order of a policy line
-	eft     bool    // whether lines end with allow or deny
-	match   [fields]match
-	roles   int // parts of a g line: 2, or 3 with a domain
-	effect  effect
+var effectNames = [...]string{"allow-override", "deny-override", "allow-and-deny", "priority", "subject-priority"}
+
+// ruleEffect is what one rule does.
+type ruleEffect uint8
+
+const (
+	effectNone ruleEffect = iota // of a line that is no rule
+	effectAllow
+	effectDeny
+	effectIndeterminate
+)
+
+// maxFields is how many fields a request can have.
+const maxFields = 8
+
+// A requestType is an r line of the model.
+type requestType struct {
+	name   string
+	fields []string
+	// standard is where a Request's subject, domain, object and action are
+	// among the fields, or -1.
+	standard [4]int
 }
 
-// sections reads the INI form: names in brackets, and one definition each.
-func sections(text string) (map[string]string, error) {
-	known := map[string]string{
-		"request_definition": "r", "policy_definition": "p", "role_definition": "g", "policy_effect": "e", "matchers": "m",
+// The fields of a Request, by the names that models give them.
+var standardNames = [4][]string{
+	{"sub", "subject", "user", "username", "principal"},
+	{"dom", "domain", "tenant", "org"},
+	{"obj", "object", "thing", "resource", "res", "path"},
+	{"act", "action", "method"},
+}
+
+// A ruleType is a p line of the model.
+type ruleType struct {
+	name     string
+	fields   []string
+	eft      int   // where lines have their effect, or -1
+	priority int   // where lines have their priority, or -1
+	domain   int   // where lines have their domain, or -1
+	patterns []use // the fields that are compiled, and as what
+}
+
+// A use is a field of rules that a function compiles.
+type use struct {
+	function string
+	field    int
+	negated  bool
+}
+
+// A roleType is a g line of the model.
+type roleType struct {
+	name   string
+	domain bool
+	params int // of conditional links
+	used   bool
+	// roleMatch and domainMatch are the functions by which names and domains
+	// of grants are patterns, or nil.
+	roleMatch, domainMatch *builtin
+}
+
+// head is how many fields come before the conditions.
+func (t *roleType) head() int {
+	if t.domain {
+		return 3
 	}
-	found := map[string]string{}
+	return 2
+}
+
+func (t *roleType) fields() int { return t.head() + t.params }
+
+// A matcher is an m line, compiled.
+type matcher struct {
+	name    string
+	text    string
+	request *requestType
+	rules   int // the number of its rule type
+	effect  effect
+	always  []*node // alternatives that no rule has a part in
+	plans   []plan  // the other alternatives
+}
+
+// A model is the compiled form of a model file. It never changes.
+type model struct {
+	seed     maphash.Seed
+	requests []requestType
+	rules    []ruleType
+	roles    []roleType
+	effects  map[string]effect
+	matchers []matcher // the first is m
+	noDomain uint64    // the hash of no domain
+	subjects int       // the number of g, or -1
+	options  Options
+}
+
+// A definition is a line of a model file.
+type definition struct {
+	section, key, value string
+	line                int
+}
+
+var sectionKeys = map[string]string{
+	"request_definition": "r", "policy_definition": "p", "role_definition": "g", "policy_effect": "e", "matchers": "m",
+}
+
+// readDefinitions reads the INI form: names in brackets, and definitions.
+func readDefinitions(text string) ([]definition, error) {
+	var list []definition
 	section, continued := "", ""
 	for n, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
-			continue
-		}
-		if rest, more := strings.CutSuffix(line, "\\"); more {
+		line = strings.TrimSpace(withoutComment(line))
+		rest, more := strings.CutSuffix(line, "\\")
+		if more {
 			continued += strings.TrimSpace(rest) + " "
 			continue
 		}
-		line, continued = continued+line, ""
-		if name, ok := strings.CutPrefix(line, "["); ok {
-			section = strings.TrimSuffix(name, "]")
-			if known[section] == "" {
-				return nil, fmt.Errorf("%w: line %d: section %q is not understood", ErrModel, n+1, section)
+		line, continued = strings.TrimSpace(continued+line), ""
+		switch {
+		case line == "":
+			continue
+		case line[0] == '[':
+			name, closed := strings.CutSuffix(line[1:], "]")
+			if !closed || sectionKeys[name] == "" {
+				return nil, fmt.Errorf("%w: line %d: section %q is not understood", ErrModel, n+1, clip(line))
 			}
+			section = name
 			continue
 		}
-		name, value, ok := strings.Cut(line, "=")
-		if name = strings.TrimSpace(name); !ok || section == "" || name != known[section] || found[name] != "" {
-			return nil, fmt.Errorf("%w: line %d: want one definition %q in section %q", ErrModel, n+1, known[section], section)
+		key, value, ok := strings.Cut(line, "=")
+		d := definition{sectionKeys[section], strings.TrimSpace(key), strings.TrimSpace(value), n + 1}
+		if !ok || d.value == "" || d.section == "" || !definitionKey(d.key, d.section) {
+			return nil, fmt.Errorf("%w: line %d: want \"%s = …\" in section %q", ErrModel, n+1, sectionKeys[section], section)
 		}
-		found[name] = strings.TrimSpace(value)
+		if slices.ContainsFunc(list, func(have definition) bool { return have.key == d.key }) {
+			return nil, fmt.Errorf("%w: line %d: %s is defined twice", ErrModel, n+1, d.key)
+		}
+		list = append(list, d)
 	}
 	if continued != "" {
-		return nil, fmt.Errorf("%w: the last line is continued by nothing", ErrModel)
-	}
-	return found, nil
-}
-
-func parseModel(text string) (*model, error) {
-	found, err := sections(text)
-	if err != nil {
-		return nil, err
-	}
-	m := &model{}
-	if m.request, err = names(found["r"]); err != nil {
-		return nil, fmt.Errorf("%w: request_definition: %w", ErrModel, err)
-	}
-	rule := found["p"]
-	if cut, ok := strings.CutSuffix(strings.ReplaceAll(rule, " ", ""), ",eft"); ok {
-		rule, m.eft = cut, true
-	}
-	if m.rule, err = names(rule); err != nil {
-		return nil, fmt.Errorf("%w: policy_definition: %w", ErrModel, err)
-	}
-	switch strings.ReplaceAll(found["g"], " ", "") {
-	case "":
-	case "_,_":
-		m.roles = 2
-	case "_,_,_":
-		m.roles = 3
-	default:
-		return nil, fmt.Errorf("%w: role_definition: want _, _ or _, _, _", ErrModel)
-	}
-	if m.effect, err = parseEffect(found["e"]); err != nil {
-		return nil, err
-	}
-	if err := m.parseMatcher(found["m"]); err != nil {
-		return nil, fmt.Errorf("%w: matchers: %w", ErrModel, err)
-	}
-	return m, nil
-}
-
-// names reads "sub, dom, obj, act" in any order.
-func names(s string) ([]field, error) {
-	var list []field
-	for part := range strings.SplitSeq(s, ",") {
-		i := slices.Index(fieldNames[:], strings.TrimSpace(part))
-		if i < 0 {
-			return nil, fmt.Errorf("field %q: want sub, dom, obj or act", strings.TrimSpace(part))
-		}
-		if slices.Contains(list, field(i)) {
-			return nil, fmt.Errorf("field %q is repeated", fieldNames[i])
-		}
-		list = append(list, field(i))
-	}
-	for _, f := range []field{subject, object, action} {
-		if !slices.Contains(list, f) {
-			return nil, fmt.Errorf("field %q is missing", fieldNames[f])
-		}
+		return nil, fmt.Errorf("%w: the last line is continued", ErrModel)
 	}
 	return list, nil
 }
 
-func parseEffect(s string) (effect, error) {
-	const allow, deny = "some(where(p.eft==allow))", "!some(where(p.eft==deny))"
-	switch strings.ReplaceAll(s, " ", "") {
-	case allow:
-		return allowOverride, nil
-	case allow + "&&" + deny, deny + "&&" + allow:
-		return denyOverride, nil
-	case deny:
-		return 0, fmt.Errorf("%w: policy_effect: %q allows what no rule speaks of: add some(where (p.eft == allow))", ErrModel, s)
+// withoutComment cuts a line at a # or ; that is not inside quotes. casbin
+// cuts inside of them too.
+func withoutComment(line string) string {
+	quote := byte(0)
+	for i := range len(line) {
+		c := line[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '#' || c == ';':
+			return line[:i]
+		}
 	}
-	return 0, fmt.Errorf("%w: policy_effect %q is not understood", ErrModel, s)
+	return line
 }
 
-var (
-	equal  = regexp.MustCompile(`^(?:r\.(\w+)==p\.(\w+)|p\.(\w+)==r\.(\w+))$`)
-	anyOf  = regexp.MustCompile(`^\((?:p\.(\w+)==["']\*["']\|\|r\.(\w+)==p\.(\w+)|r\.(\w+)==p\.(\w+)\|\|p\.(\w+)==["']\*["'])\)$`)
-	role2  = regexp.MustCompile(`^g\(r\.sub,p\.sub\)$`)
-	role3  = regexp.MustCompile(`^g\(r\.sub,p\.sub,r\.dom\)$`)
-	region = regexp.MustCompile(`^keyMatch2\(r\.(\w+),p\.(\w+)\)$`)
-)
+// definitionKey reports whether a key is the letter, or the letter and a
+// number from 2 to 99.
+func definitionKey(key, letter string) bool {
+	rest, ok := strings.CutPrefix(key, letter)
+	return ok && (rest == "" || len(rest) <= 2 && rest != "1" && rest[0] != '0' && strings.Trim(rest, "0123456789") == "")
+}
 
-// parseMatcher reads a conjunction of one term per field.
-func (m *model) parseMatcher(s string) error {
-	for _, term := range conjuncts(strings.ReplaceAll(s, " ", "")) {
-		f, how, err := m.parseTerm(term)
-		if err != nil {
-			return err
-		}
-		if m.match[f] != matchNone {
-			return fmt.Errorf("the field %s is compared twice", fieldNames[f])
-		}
-		m.match[f] = how
+func parseModel(text string, o Options) (*model, error) {
+	list, err := readDefinitions(text)
+	if err != nil {
+		return nil, err
 	}
-	for _, f := range m.request {
-		if m.match[f] == matchNone {
-			return fmt.Errorf("the field %s of requests is compared with nothing", fieldNames[f])
-		}
-	}
-	for f, how := range m.match {
-		inRule, inRequest := slices.Contains(m.rule, field(f)), slices.Contains(m.request, field(f))
-		if how != matchNone && (!inRule || !inRequest) || how == matchNone && inRule {
-			return fmt.Errorf("the field %s must stand in the request, the rule and the matcher, or nowhere", fieldNames[f])
+	m := &model{seed: maphash.MakeSeed(), effects: map[string]effect{}, options: o}
+	for _, letter := range []string{"r", "p", "g", "e"} {
+		for _, d := range list {
+			if d.section != letter {
+				continue
+			}
+			if err := m.define(d); err != nil {
+				return nil, fmt.Errorf("%w: line %d: %s: %w", ErrModel, d.line, d.key, err)
+			}
 		}
 	}
-	if m.match[subject] != matchEqual && m.match[subject] != matchRole {
-		return errors.New("subjects are compared with == or g: a rule for every subject is a role that everyone has")
+	m.noDomain, m.subjects = m.hash(""), m.role("g")
+	if err := m.complete(list); err != nil {
+		return nil, err
 	}
-	if (m.match[subject] == matchRole) != (m.roles > 0) {
-		return errors.New("roles are defined and not used, or used and not defined")
+	for _, d := range list {
+		if d.section != "m" {
+			continue
+		}
+		if err := m.addMatcher(d); err != nil {
+			return nil, fmt.Errorf("%w: line %d: %s: %w", ErrModel, d.line, d.key, err)
+		}
 	}
+	return m, nil
+}
+
+func (m *model) complete(list []definition) error {
+	for _, key := range []string{"r", "p", "e", "m"} {
+		if !slices.ContainsFunc(list, func(d definition) bool { return d.key == key }) {
+			return fmt.Errorf("%w: %s is not defined", ErrModel, key)
+		}
+	}
+	// The first matcher is m, whatever the order of lines.
+	slices.SortStableFunc(list, func(a, b definition) int { return len(a.key) - len(b.key) })
 	return nil
 }
 
-func (m *model) parseTerm(term string) (field, match, error) {
-	one := func(groups []string, how match) (field, match, error) {
-		name := ""
-		for _, g := range groups[1:] {
-			if g != "" && name != "" && g != name {
-				return 0, 0, fmt.Errorf("%q compares two different fields", term)
-			}
-			if g != "" {
-				name = g
-			}
+func (m *model) define(d definition) (err error) {
+	switch d.section {
+	case "r":
+		t := requestType{name: d.key, standard: [4]int{-1, -1, -1, -1}}
+		if t.fields, err = fieldNames(d.value); err != nil {
+			return err
 		}
-		i := slices.Index(fieldNames[:], name)
-		if i < 0 {
-			return 0, 0, fmt.Errorf("%q: want sub, dom, obj or act", term)
+		for i, names := range standardNames {
+			t.standard[i] = slices.IndexFunc(t.fields, func(f string) bool { return slices.Contains(names, f) })
 		}
-		return field(i), how, nil
-	}
-	if role2.MatchString(term) && m.roles == 2 || role3.MatchString(term) && m.roles == 3 {
-		return subject, matchRole, nil
-	}
-	if g := equal.FindStringSubmatch(term); g != nil {
-		return one(g, matchEqual)
-	}
-	if g := anyOf.FindStringSubmatch(term); g != nil {
-		return one(g, matchAny)
-	}
-	if g := region.FindStringSubmatch(term); g != nil {
-		f, how, err := one(g, matchRegion)
-		if err == nil && f != object {
-			err = fmt.Errorf("%q: keyMatch2 is for obj", term)
+		m.requests = append(m.requests, t)
+	case "p":
+		t := ruleType{name: d.key}
+		if t.fields, err = fieldNames(d.value); err != nil {
+			return err
 		}
-		return f, how, err
+		t.eft = slices.Index(t.fields, "eft")
+		t.domain = slices.IndexFunc(t.fields, func(f string) bool { return slices.Contains(standardNames[1], f) })
+		t.priority = slices.IndexFunc(t.fields, func(f string) bool {
+			return f == "priority" || f == m.options.PriorityField && f != ""
+		})
+		m.rules = append(m.rules, t)
+	case "g":
+		return m.defineRole(d)
+	case "e":
+		m.effects[d.key], err = m.parseEffect(d.value, d.key)
 	}
-	return 0, 0, fmt.Errorf("%q is not understood", term)
+	return err
 }
 
-// conjuncts splits at "&&" outside parentheses.
-func conjuncts(s string) []string {
+// fieldNames reads "sub, dom, obj, act".
+func fieldNames(s string) ([]string, error) {
 	var list []string
-	depth, from := 0, 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '(':
-			depth++
-		case s[i] == ')':
-			depth--
-		case depth == 0 && strings.HasPrefix(s[i:], "&&"):
-			list = append(list, s[from:i])
-			from = i + 2
-			i++
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" || word(part) != part {
+			return nil, fmt.Errorf("field %q: want a name", clip(part))
+		}
+		if slices.Contains(list, part) {
+			return nil, fmt.Errorf("field %q is repeated", part)
+		}
+		list = append(list, part)
+	}
+	if len(list) > maxFields {
+		return nil, fmt.Errorf("%d fields, want at most %d", len(list), maxFields)
+	}
+	return list, nil
+}
+
+func (m *model) defineRole(d definition) error {
+	t := roleType{name: d.key}
+	head, params, conditional := strings.Cut(strings.ReplaceAll(d.value, " ", ""), ",(")
+	switch head {
+	case "_,_":
+	case "_,_,_":
+		t.domain = true
+	default:
+		return errors.New("want _, _ or _, _, _, and (_, _) for conditions")
+	}
+	if conditional {
+		list, closed := strings.CutSuffix(params, ")")
+		t.params = strings.Count(list, "_")
+		if !closed || t.params == 0 || strings.Trim(list, "_,") != "" || t.params > 4 {
+			return errors.New("the conditions are not understood: want (_, _)")
+		}
+		if t.params != 2 && m.options.Links[d.key] == nil {
+			return errors.New("two conditions are a start and an end: name a function in Options.Links for others")
 		}
 	}
-	return append(list, s[from:])
+	var err error
+	if t.roleMatch, err = matchFunction(m.options.RoleMatch[d.key]); err != nil {
+		return err
+	}
+	if t.domainMatch, err = matchFunction(m.options.DomainMatch[d.key]); err != nil {
+		return err
+	}
+	m.roles = append(m.roles, t)
+	return nil
+}
+
+func (m *model) parseEffect(s, name string) (effect, error) {
+	const allow, deny = "some(where(p.eft==allow))", "!some(where(p.eft==deny))"
+	s = strings.ReplaceAll(strings.ReplaceAll(s, " ", ""), "p_eft", "p.eft")
+	switch s = strings.ReplaceAll(s, "p"+strings.TrimPrefix(name, "e")+".eft", "p.eft"); s {
+	case allow:
+		return allowOverride, nil
+	case allow + "&&" + deny, deny + "&&" + allow:
+		return allowAndDeny, nil
+	case "priority(p.eft)||deny":
+		return byPriority, nil
+	case "subjectPriority(p.eft)||deny":
+		return subjectPriority, nil
+	case deny:
+		if !m.options.DefaultAllow {
+			return 0, errors.New("the effect allows what no rule speaks of: add some(where (p.eft == allow)), or set Options.DefaultAllow")
+		}
+		return denyOverride, nil
+	}
+	return 0, fmt.Errorf("%q is not understood", clip(s))
+}
+
+// role is the number of a g, or -1.
+func (m *model) role(name string) int {
+	return slices.IndexFunc(m.roles, func(t roleType) bool { return t.name == name })
+}
+
+// rule is the number of a p, or -1.
+func (m *model) rule(name string) int {
+	return slices.IndexFunc(m.rules, func(t ruleType) bool { return t.name == name })
+}
+
+// matcher is the number of an m, or -1; without a name it is m.
+func (m *model) matcher(name string) int {
+	if name == "" || name == "m" {
+		return 0
+	}
+	return slices.IndexFunc(m.matchers, func(t matcher) bool { return t.name == name })
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
 }

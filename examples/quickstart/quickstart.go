@@ -34,7 +34,7 @@ func Protect(ctx context.Context, app http.Handler, db *sql.DB, key []byte, seal
 	sessions, err2 := session.New(store.Sessions(), key, log, session.Options{})
 	codes, err3 := totp.New(store.TOTP(), seal, log, totp.Options{Issuer: "Acme"})
 	guesses, err4 := throttle.New(store.Throttle(), log, throttle.Options{})
-	policy, err5 := authz.New(model, rules, log)
+	policy, err5 := authz.New(model, rules, log, authz.Options{})
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, nil, err
 	}

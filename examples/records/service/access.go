@@ -50,7 +50,7 @@ func (s *Service) openAccess(ctx context.Context) error {
 	if s.o.PolicyName != "" {
 		rules, name = s.o.Policy, s.o.PolicyName
 	}
-	engine, err := authz.New(policyModel, rules, s.recorder)
+	engine, err := authz.New(policyModel, rules, s.recorder, authz.Options{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
