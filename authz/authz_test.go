@@ -254,7 +254,6 @@ func TestWhatIsNotUnderstoodDoesNotLoad(t *testing.T) {
 		"kind":      "q, admin, *, file, read",
 		"empty":     "p, admin, *, , read",
 		"g short":   "g, alice, admin",
-		"repeated":  "p, a, *, b, c\np, a, *, b, c",
 		"circle":    "g, a, b, acme\ng, b, a, acme",
 		"quote":     `p, "admin, *, file, read`,
 		"self role": "g, a, a, acme",

@@ -203,12 +203,12 @@ func (d *decider) value(x *node) (value, error) {
 
 // requested is a field of the request, or an attribute of one.
 func (d *decider) requested(x *node) (value, error) {
-	q := d.q
+	q := &d.q
 	if len(x.path) == 0 {
 		if q.kind[x.field] == isText {
 			return value{text: q.text[x.field]}, nil
 		}
-		return valueOf(q.raw[x.field])
+		return valueOf(q.other(x.field))
 	}
 	at, err := q.object(x.field)
 	for i := 0; err == nil && i < len(x.path); i++ {

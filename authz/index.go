@@ -1,7 +1,6 @@
 package authz
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -53,11 +52,13 @@ func (m *model) window(t *roleType, params []string, w *meta) error {
 		}
 		bounds[i] = at
 	}
-	return w.bound(bounds[0], bounds[1])
+	w.bound(bounds[0], bounds[1])
+	return nil
 }
 
-// bound narrows when a line holds.
-func (m *meta) bound(from, until time.Time) error {
+// bound narrows when a line holds. An end that is not after the start is
+// never.
+func (m *meta) bound(from, until time.Time) {
 	if !from.IsZero() {
 		m.from = max(m.from, max(from.Unix(), 1))
 	}
@@ -67,10 +68,6 @@ func (m *meta) bound(from, until time.Time) error {
 			m.until = end
 		}
 	}
-	if m.from != 0 && m.until != 0 && m.from >= m.until {
-		return errors.New("the end is not after the start")
-	}
-	return nil
 }
 
 const start = 0x243F6A8885A308D3

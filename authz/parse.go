@@ -173,10 +173,10 @@ func compared(x *node) (*node, error) {
 	for _, n := range x.list {
 		switch n.op {
 		case opOr, opAnd, opNot, opEqual, opUnequal, opLess, opLessEqual, opMore, opMoreEqual, opIn, opRole, opEval:
-			return nil, errors.New("a condition is compared: use && || !")
+			return nil, errors.New("a condition is compared: use && || and !, nothing else")
 		case opPattern:
 			if n.builtin.get == nil {
-				return nil, errors.New("a match is compared: use && || !")
+				return nil, errors.New("a match is compared: use && || and !, nothing else")
 			}
 		}
 	}

@@ -31,7 +31,6 @@ type slot struct {
 	domain  int // the request's field that is the roles' domain, or -1
 	pattern int // where rules have the compiled field
 	strip   bool
-	text    string
 }
 
 // A plan says how rules are found that match one alternative of a matcher:

@@ -111,6 +111,7 @@ type snapshot struct {
 	same     []table // by rule type: whole lines, where no index finds them
 	graphs   []graph // by role type
 	indexes  [][]index
+	repeated int                         // lines of the file that say what another says
 	patterns map[use]map[string]*pattern // while a policy is loaded
 }
 
@@ -163,7 +164,9 @@ func load(m *model, list []Rule) (*snapshot, error) {
 	s, e := newSnapshot(m), &edit{}
 	s.patterns = map[use]map[string]*pattern{}
 	for i := range list {
-		if err := s.add(e, &list[i]); err != nil {
+		if err := s.add(e, &list[i]); errors.Is(err, errSame) {
+			s.repeated++ // says the same twice: harmless, and in casbin's own examples
+		} else if err != nil {
 			return nil, &PolicyError{list[i].line, list[i].Kind, err}
 		}
 	}
@@ -200,9 +203,10 @@ func (s *snapshot) change(add, remove []Rule) (*snapshot, error) {
 }
 
 var (
-	errRepeated = errors.New("the line stands there already")
-	errAbsent   = errors.New("there is no such line")
-	errEmpty    = errors.New("a field is empty")
+	errSame   = errors.New("the line stands there already")
+	errOther  = errors.New("the role is given already, under other conditions")
+	errAbsent = errors.New("there is no such line")
+	errEmpty  = errors.New("a field is empty")
 )
 
 func (s *snapshot) add(e *edit, r *Rule) error {
@@ -231,8 +235,11 @@ func (s *snapshot) addGrant(e *edit, i int, r *Rule) error {
 	if err := s.m.window(g.kind, r.Fields[g.kind.head():], &t); err != nil {
 		return err
 	}
-	if g.find(s.m, r.Fields) >= 0 {
-		return errRepeated
+	if n := g.find(s.m, r.Fields); n >= 0 {
+		if slices.Equal(g.rows.values(uint32(n)), r.Fields) { //nolint:gosec // a row
+			return errSame
+		}
+		return errOther
 	}
 	if r.Fields[0] == r.Fields[1] {
 		return errors.New("a name has itself as a role")
@@ -255,7 +262,7 @@ func (s *snapshot) addRule(e *edit, i int, r *Rule) error {
 		return err
 	}
 	if s.find(i, r.Fields, compiled) >= 0 {
-		return errRepeated
+		return errSame
 	}
 	rows.orders++
 	n, err := rows.add(e, r.Fields, compiled, m)

@@ -6,6 +6,7 @@ require github.com/surety-go/surety v0.0.0-00010101000000-000000000000
 
 require (
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
+	github.com/casbin/casbin/v2 v2.135.0
 	github.com/google/tink/go v1.7.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.23.0
@@ -14,7 +15,11 @@ require (
 	modernc.org/sqlite v1.62.0
 )
 
-require rsc.io/qr v0.2.0 // indirect
+require (
+	github.com/bmatcuk/doublestar/v4 v4.6.1 // indirect
+	github.com/casbin/govaluate v1.3.0 // indirect
+	rsc.io/qr v0.2.0 // indirect
+)
 
 require (
 	github.com/tink-crypto/tink-go/v2 v2.4.0
