@@ -14,6 +14,7 @@ var groups = []func() Group{
 	streams,
 	auditLog,
 	tokens,
+	redaction,
 }
 
 // A Group is one question.

@@ -5,10 +5,12 @@ go 1.26.4
 require github.com/surety-go/surety v0.0.0-00010101000000-000000000000
 
 require (
+	github.com/brianvoe/gofakeit/v7 v7.18.1
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/casbin/casbin/v2 v2.135.0
 	github.com/google/tink/go v1.7.0
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/nyaruka/phonenumbers v1.8.1
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/surety-go/surety/authn/federation v0.0.0-00010101000000-000000000000
 	golang.org/x/sys v0.49.0
@@ -25,7 +27,7 @@ require (
 	github.com/tink-crypto/tink-go/v2 v2.4.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
-	google.golang.org/protobuf v1.36.10 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 )
 
 require (
