@@ -57,7 +57,7 @@ func table() []Row {
 		"update": 3, "change": 3, "set": 3, "rotate": 3, "approve": Other, "reject": Other, "accept": Other,
 		"delete": 4, "remove": 4, "destroy": 4, "retire": 4, "expire": 4,
 		"enable": 8, "disable": 9, "activate": 10, "deactivate": 11, "suspend": 12, "resume": 13,
-		"reload": 3, "rollback": 3, "restore": 1, "backup": 2, "record": 1, "prune": 4, "hold": 12, "release": 13,
+		"load": 3, "reload": 3, "rollback": 3, "restore": 1, "backup": 2, "record": 1, "prune": 4, "hold": 12, "release": 13,
 	}
 	logon := Verbs{"verify": 1, "login": 1, "create": 1, "logout": 2, "end": 2, "end_all": 2, "rotate": 5, "refresh": 5, "issue": 3, "admit": 6, "begin": 6, "challenge": 6, "probe": Other}
 	account := Verbs{
@@ -113,6 +113,7 @@ func table() []Row {
 		{"integrity", ComplianceFinding, merge(finding, Verbs{"scan": 1, "verify": 1, "check": 1})},
 		{"integrity.row", DetectionFinding, Verbs{"mismatch": 1}},
 		{"ratelimit", APIActivity, other("limit", "deny", "allow", "admit", "probe")},
+		{"ratelimit.store", ApplicationLifecycle, other("fail", "recover")},
 		{"ratelimit.firewall", EntityManagement, Verbs{"ban": 1, "unban": 4, "reload": 3}},
 		{"ratelimit.waf", DetectionFinding, Verbs{"match": 1}},
 		{"ratelimit.list", EntityManagement, change},
