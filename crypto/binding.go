@@ -69,16 +69,23 @@ func (b *Binding) fields() [6]string {
 // associated data of a sealed value is the header's version and algorithm, a
 // byte each, then this.
 func (b Binding) AppendAAD(dst []byte) []byte {
+	return b.appendPlace(appendField(appendField(dst, b.Tenant), b.Subject))
+}
+
+// appendPlace appends all fields but Tenant and Subject.
+func (b *Binding) appendPlace(dst []byte) []byte {
 	n := len(dst)
-	dst = slices.Grow(dst, 12+len(b.Tenant)+len(b.Subject)+len(b.Table)+len(b.Column)+len(b.Row)+len(b.Purpose))
+	dst = slices.Grow(dst, 8+len(b.Table)+len(b.Column)+len(b.Row)+len(b.Purpose))
 	dst = dst[:cap(dst)]
-	n = putField(dst, n, b.Tenant)
-	n = putField(dst, n, b.Subject)
 	n = putField(dst, n, b.Table)
 	n = putField(dst, n, b.Column)
 	n = putField(dst, n, b.Row)
 	n = putField(dst, n, b.Purpose)
 	return dst[:n]
+}
+
+func appendField(dst []byte, s string) []byte {
+	return append(append(dst, byte(len(s)>>8), byte(len(s))), s...)
 }
 
 func putField(dst []byte, n int, s string) int {

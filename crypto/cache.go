@@ -117,13 +117,16 @@ type cache struct {
 	lastScope, lastID [64]atomic.Pointer[entry]
 }
 
-func (c *cache) byScope(s *Scope) *entry {
-	slot := &c.lastScope[slotOf(s.Tenant)^slotOf(s.Subject)]
-	if e := slot.Load(); e != nil && e.alive.on.Load() && e.current.on.Load() && e.scope == *s {
+func (c *cache) byScope(s *Scope) *entry { return c.byPlace(s.Tenant, s.Subject, s.Use) }
+
+func (c *cache) byPlace(tenant, subject, use string) *entry {
+	slot := &c.lastScope[slotOf(tenant)^slotOf(subject)]
+	if e := slot.Load(); e != nil && e.alive.on.Load() && e.current.on.Load() &&
+		e.scope.Subject == subject && e.scope.Tenant == tenant && e.scope.Use == use {
 		return e
 	}
 	c.mu.RLock()
-	e := c.scopes[*s]
+	e := c.scopes[Scope{tenant, subject, use}]
 	c.mu.RUnlock()
 	if e != nil {
 		slot.Store(e)

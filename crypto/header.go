@@ -13,9 +13,9 @@ const (
 	// AES256GCM is AES-256-GCM with a random nonce: the default. A key seals
 	// at most 2^32 values.
 	AES256GCM Algorithm = 1
-	// AES256GCMDerived seals every value under a key of its own, derived
-	// with HMAC-SHA256 from 16 random bytes in front of the body: for keys
-	// that seal more than 2^32 values.
+	// AES256GCMDerived seals under keys that are derived with HMAC-SHA256
+	// from 16 random bytes in front of the body, a new one for at most 2^16
+	// values: for data keys that seal more than 2^32 values.
 	AES256GCMDerived Algorithm = 2
 	// AES256SIV is deterministic (RFC 5297): equal values in one column of
 	// one tenant have equal ciphertexts, which tells a reader of the database
@@ -74,11 +74,21 @@ func Inspect(sealed []byte) (Header, error) {
 	if len(sealed) < HeaderSize || sealed[0] != magic0 || sealed[1] != magic1 {
 		return Header{}, fmt.Errorf("%w: %d bytes without a header", ErrTampered, len(sealed))
 	}
-	h := Header{Version: int(sealed[2]), Algorithm: Algorithm(sealed[3]), Key: KeyID(sealed[4:HeaderSize])}
-	if h.Version != version1 || h.Algorithm < AES256GCM || h.Algorithm > Stream {
-		return Header{}, fmt.Errorf("%w: header of version %d, algorithm %d", ErrTampered, h.Version, sealed[3])
+	if !hasHeader(sealed) {
+		return Header{}, fmt.Errorf("%w: header of version %d, algorithm %d", ErrTampered, sealed[2], sealed[3])
 	}
-	return h, nil
+	return *headerOf(sealed), nil
+}
+
+// hasHeader reports whether sealed begins with exactly a known header.
+func hasHeader(sealed []byte) bool {
+	return len(sealed) >= HeaderSize && sealed[0] == magic0 && sealed[1] == magic1 && sealed[2] == version1 &&
+		Algorithm(sealed[3]) >= AES256GCM && Algorithm(sealed[3]) <= Stream
+}
+
+// headerOf reads a header that is there.
+func headerOf(sealed []byte) *Header {
+	return &Header{Version: int(sealed[2]), Algorithm: Algorithm(sealed[3]), Key: KeyID(sealed[4:HeaderSize])}
 }
 
 func appendHeader(dst []byte, a Algorithm, id KeyID) []byte {

@@ -3,12 +3,15 @@ package crypto
 import (
 	"bytes"
 	"crypto/fips140"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -74,7 +77,7 @@ func unhex(t *testing.T, s string) []byte {
 
 func (a *knownAnswer) check(t *testing.T) {
 	sealed := unhex(t, a.Sealed)
-	m, err := newMaterial(keyAlgorithm(a.Algorithm), unhex(t, a.Key))
+	m, err := newMaterial(keyAlgorithm(a.Algorithm), unhex(t, a.Key), a.Binding.Tenant, a.Binding.Subject)
 	if fips140.Enforced() && a.Algorithm == AES256SIV {
 		if !errors.Is(err, ErrFIPS) {
 			t.Errorf("error %v, want ErrFIPS", err)
@@ -141,7 +144,7 @@ func newKnownAnswer(t *testing.T, a Algorithm) knownAnswer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMaterial(keyAlgorithm(a), raw)
+	m, err := newMaterial(keyAlgorithm(a), raw, "acme", "u-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +154,96 @@ func newKnownAnswer(t *testing.T, a Algorithm) knownAnswer {
 		t.Fatal(err)
 	}
 	return knownAnswer{a.String() + ", version 1", a, hex.EncodeToString(raw), b, "ada@example.org", hex.EncodeToString(sealed)}
+}
+
+// Blind index values are stored for as long as the values they index.
+func TestKnownIndexValue(t *testing.T) {
+	raw := bytes.Repeat([]byte{0x42}, 32)
+	m, err := newMaterial(HMACSHA256, raw, "acme", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Binding{Tenant: "acme", Table: "people", Column: "email"}
+	var sum [32]byte
+	m.derive(&sum, labelIndex, append(b.AppendAAD(nil), "ada@example.org"...))
+	h := hmac.New(sha256.New, raw)
+	h.Write([]byte("surety blind index v1\x00\x00\x04acme\x00\x00\x00\x06people\x00\x05email\x00\x00\x00\x00ada@example.org"))
+	if !bytes.Equal(sum[:], h.Sum(nil)) {
+		t.Errorf("%x", sum)
+	}
+	if m.id.String() != "b70c1ee3cb7513a7721fa89144e0b5019420ea01bd1b7d5b4018ead2cb1adaf8" || hex.EncodeToString(sum[:]) != "b6c0f60a6ee500abcca94361a0b44b36d21d9f79dcfc991ae801b5602de21116" {
+		t.Errorf("key %v, value %x", m.id, sum)
+	}
+}
+
+// A derived key seals no more than its share of values, however many callers
+// there are, and what all of them sealed opens.
+func TestDerivedKeysAreReplaced(t *testing.T) {
+	m, err := newMaterial(AES256GCMDerived, make([]byte, 32), "acme", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Binding{Tenant: "acme", Purpose: "p"}
+	const callers, each = 4, derivedUses
+	var mu sync.Mutex
+	uses := map[[infoSize]byte]int{}
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			mine := map[[infoSize]byte]int{}
+			var sealed []byte
+			for range each {
+				var err error
+				if sealed, err = m.seal(sealed[:0], nil, &b); err != nil {
+					t.Error(err)
+					return
+				}
+				mine[[infoSize]byte(sealed[HeaderSize:])]++
+			}
+			if _, err := m.open(nil, sealed, &b); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for info, n := range mine {
+				uses[info] += n
+			}
+		})
+	}
+	wg.Wait()
+	if len(uses) < callers*each/derivedUses {
+		t.Errorf("%d derived keys for %d values", len(uses), callers*each)
+	}
+	for info, n := range uses {
+		if n > derivedUses {
+			t.Errorf("%x sealed %d values", info, n)
+		}
+	}
+}
+
+// What is opened with keys that share a slot, in turn, opens.
+func TestDerivedKeysShareSlots(t *testing.T) {
+	m, err := newMaterial(AES256GCMDerived, make([]byte, 32), "acme", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Binding{Tenant: "acme", Purpose: "p"}
+	var list [][]byte
+	for i := range 3 * openedSlots {
+		m.derived.sealing.Store(nil)
+		sealed, err := m.seal(nil, []byte{byte(i)}, &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, sealed)
+	}
+	for range 2 {
+		for i, sealed := range list {
+			if plain, err := m.open(nil, sealed, &b); err != nil || plain[0] != byte(i) {
+				t.Errorf("%d: %x, %v", i, plain, err)
+			}
+		}
+	}
 }
 
 func FuzzInspect(f *testing.F) {
@@ -182,7 +275,7 @@ func FuzzOpen(f *testing.F) {
 		if a == AES256SIV {
 			size = 64
 		}
-		m, err := newMaterial(a, make([]byte, size))
+		m, err := newMaterial(a, make([]byte, size), "t", "")
 		if errors.Is(err, ErrFIPS) {
 			continue
 		}

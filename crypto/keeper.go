@@ -44,8 +44,8 @@ func NewKeeper(kek KEK, store KeyStore, rec auditlog.Recorder, o Options) (*Keep
 		kek: kek, store: store, rec: rec, o: o, keks: map[string]KEK{},
 		cache: cache{ids: map[idKey]*entry{}, scopes: map[Scope]*entry{}, max: o.Cache.MaxEntries},
 		// NIST SP 800-38D, section 8.3: 2^32 values under one key with random
-		// nonces. Derived keys repeat a pair of info and nonce with a
-		// probability below 2^-32 up to 2^48 values.
+		// nonces. Of 2^48 values under derived keys, two share key and nonce
+		// with a probability below 2^-32, see derivedUses.
 		limits: map[Algorithm]uint64{AES256GCM: 1 << 32, AES256GCMDerived: 1 << 48, AES256SIV: 1 << 48, HMACSHA256: 1 << 62},
 	}
 	for _, kk := range append([]KEK{kek}, o.Previous...) {
@@ -73,6 +73,11 @@ func (k *Keeper) current(ctx context.Context, s Scope, n int) (*entry, error) {
 	if e := k.cache.byScope(&s); e != nil && e.seal(n) {
 		return e, nil
 	}
+	return k.fetchForSeal(ctx, s, n)
+}
+
+// fetchForSeal is current for a key that is not at hand.
+func (k *Keeper) fetchForSeal(ctx context.Context, s Scope, n int) (*entry, error) {
 	for range 3 {
 		e, err := k.scopes.do(ctx, s, func() (*entry, error) { return k.fetchCurrent(ctx, s) })
 		if err != nil {
@@ -90,6 +95,11 @@ func (k *Keeper) keyByID(ctx context.Context, tenant string, id KeyID, n int) (*
 	if e := k.cache.byID(tenant, &id); e != nil && e.open(n) {
 		return e, nil
 	}
+	return k.fetchByID(ctx, tenant, id, n)
+}
+
+// fetchByID is keyByID for a key that is not at hand.
+func (k *Keeper) fetchByID(ctx context.Context, tenant string, id KeyID, n int) (*entry, error) {
 	for range 3 {
 		e, err := k.ids.do(ctx, idKey{tenant, id}, func() (*entry, error) { return k.fetchID(ctx, tenant, id) })
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"hash"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
 	"github.com/tink-crypto/tink-go/v2/daead/aessiv"
@@ -25,8 +26,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/secretdata"
 )
 
-// material is a data key ready for use. It is immutable and safe for
-// concurrent use.
+// material is a data key ready for use. It is safe for concurrent use.
 type material struct {
 	alg    Algorithm
 	id     KeyID
@@ -35,6 +35,11 @@ type material struct {
 	gcm    cipher.AEAD       // AES256GCM
 	siv    *sivsubtle.AESSIV // AES256SIV
 	macs   sync.Pool         // *macState keyed with raw
+
+	tenant, subject string                  // whose values it seals
+	derived         derivedKeys             // AES256GCMDerived
+	scratch         atomic.Pointer[scratch] // see takeScratch
+	scratches       sync.Pool               // *scratch
 }
 
 // macState is an HMAC that is reset instead of being keyed again, and its
@@ -60,9 +65,10 @@ func commitment(a Algorithm, raw []byte) KeyID {
 	return KeyID(m.Sum(nil))
 }
 
-// newMaterial readies a key's bytes, which it keeps.
-func newMaterial(a Algorithm, raw []byte) (*material, error) {
-	m := &material{alg: a, raw: raw, id: commitment(a, raw)}
+// newMaterial readies a key's bytes, which it keeps, for values of a tenant and
+// subject.
+func newMaterial(a Algorithm, raw []byte, tenant, subject string) (*material, error) {
+	m := &material{alg: a, raw: raw, id: commitment(a, raw), tenant: tenant, subject: subject}
 	appendHeader(m.header[:0], a, m.id)
 	m.macs.New = func() any { return &macState{mac: hmac.New(sha256.New, raw)} }
 	var err error
@@ -249,7 +255,7 @@ func unwrap(ctx context.Context, kek KEK, r *Record) (*keyset.Handle, *material,
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrTampered, err)
 	}
-	m, err := newMaterial(r.Algorithm, raw)
+	m, err := newMaterial(r.Algorithm, raw, r.Tenant, r.Subject)
 	if err != nil {
 		return nil, nil, err
 	}

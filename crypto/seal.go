@@ -2,9 +2,7 @@ package crypto
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"sync"
 )
 
 // MaxPlain is the largest value that Seal takes, in bytes. Use a stream for
@@ -15,16 +13,53 @@ const MaxPlain = 64 << 20
 // at most, with any algorithm.
 const Overhead = HeaderSize + infoSize + 12 + 16
 
-const infoSize = 16
+// scratch is space for a value's associated data, which the cipher's interface
+// would otherwise move to the heap. It belongs to one key: what is the same
+// for all of that key's values, the first prefix bytes, stays in it.
+type scratch struct {
+	buf    []byte
+	prefix int
+}
 
-// aadPool keeps scratch space for associated data, which the cipher's
-// interface would otherwise move to the heap.
-var aadPool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+// newScratch returns scratch space of a key whose values are all of one
+// tenant and subject.
+func (m *material) newScratch() *scratch {
+	s := &scratch{buf: make([]byte, 0, 192)}
+	s.buf = append(s.buf, version1, byte(m.alg))
+	s.buf = appendField(appendField(s.buf, m.tenant), m.subject)
+	s.prefix = len(s.buf)
+	return s
+}
 
-// seal appends the sealed value to dst.
+// takeScratch returns what was put back last, if nobody else has it.
+func (m *material) takeScratch() *scratch {
+	if s := m.scratch.Swap(nil); s != nil {
+		return s
+	}
+	if s, ok := m.scratches.Get().(*scratch); ok {
+		return s
+	}
+	return m.newScratch()
+}
+
+func (m *material) putScratch(s *scratch) {
+	if !m.scratch.CompareAndSwap(nil, s) {
+		m.scratches.Put(s)
+	}
+}
+
+// aad returns the associated data of a value at b, which is of the key's
+// tenant and subject.
+func (s *scratch) aad(b *Binding) []byte {
+	s.buf = b.appendPlace(s.buf[:s.prefix])
+	return s.buf
+}
+
+// seal appends the sealed value to dst. b is of the key's tenant and subject,
+// by which the key was found.
 func (m *material) seal(dst, plain []byte, b *Binding) ([]byte, error) {
-	scratch := aadPool.Get().(*[]byte)
-	aad := b.AppendAAD(append((*scratch)[:0], version1, byte(m.alg)))
+	s := m.takeScratch()
+	aad := s.aad(b)
 	dst = append(dst, m.header[:]...)
 	var err error
 	switch m.alg {
@@ -39,29 +74,17 @@ func (m *material) seal(dst, plain []byte, b *Binding) ([]byte, error) {
 	default:
 		err = fmt.Errorf("crypto: a key of %v seals no values", m.alg)
 	}
-	*scratch = aad
-	aadPool.Put(scratch)
+	m.putScratch(s)
 	return dst, err
 }
 
-func (m *material) sealDerived(dst, plain, aad []byte) ([]byte, error) {
-	var info [infoSize]byte
-	var mk [32]byte
-	rand.Read(info[:]) // never fails
-	m.derive(&mk, labelValue, info[:])
-	gcm, err := newGCM(mk[:])
-	if err != nil {
-		return nil, fmt.Errorf("crypto: derived key: %w", err)
-	}
-	return gcm.Seal(append(dst, info[:]...), nil, plain, aad), nil
-}
-
-// open appends the plain value to dst. sealed has a header with the key's id
+// open appends the plain value to dst. b is of the key's tenant and subject,
+// which the caller compared. sealed has a header with the key's id
 // and algorithm: that is all a header says beside its version, so the header
 // needs no other authentication.
 func (m *material) open(dst, sealed []byte, b *Binding) (plain []byte, err error) {
-	scratch := aadPool.Get().(*[]byte)
-	aad := b.AppendAAD(append((*scratch)[:0], version1, byte(m.alg)))
+	s := m.takeScratch()
+	aad := s.aad(b)
 	body := sealed[HeaderSize:]
 	switch m.alg {
 	case AES256GCM:
@@ -75,22 +98,8 @@ func (m *material) open(dst, sealed []byte, b *Binding) (plain []byte, err error
 	default:
 		err = fmt.Errorf("crypto: a key of %v opens no values", m.alg)
 	}
-	*scratch = aad
-	aadPool.Put(scratch)
+	m.putScratch(s)
 	return plain, err
-}
-
-func (m *material) openDerived(dst, body, aad []byte) ([]byte, error) {
-	if len(body) < infoSize {
-		return nil, ErrTampered
-	}
-	var mk [32]byte
-	m.derive(&mk, labelValue, body[:infoSize])
-	gcm, err := newGCM(mk[:])
-	if err != nil {
-		return nil, fmt.Errorf("crypto: derived key: %w", err)
-	}
-	return gcm.Open(dst, nil, body[infoSize:], aad)
 }
 
 // Seal encrypts plain for the place b, appends the result to dst, and returns
@@ -110,9 +119,12 @@ func (k *Keeper) sealAs(ctx context.Context, dst, plain []byte, b *Binding, use 
 	if len(plain) > MaxPlain {
 		return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(plain), MaxPlain)
 	}
-	e, err := k.current(ctx, Scope{b.Tenant, b.Subject, use}, len(plain))
-	if err != nil {
-		return nil, err
+	e := k.cache.byPlace(b.Tenant, b.Subject, use)
+	if e == nil || !e.seal(len(plain)) {
+		var err error
+		if e, err = k.fetchForSeal(ctx, Scope{b.Tenant, b.Subject, use}, len(plain)); err != nil {
+			return nil, err
+		}
 	}
 	return e.mat.seal(dst, plain, b)
 }
@@ -124,20 +136,25 @@ func (k *Keeper) Open(ctx context.Context, dst, sealed []byte, b Binding) ([]byt
 	if err := b.Validate(); err != nil {
 		return nil, err
 	}
-	h, err := Inspect(sealed)
-	if err != nil {
+	if !hasHeader(sealed) {
+		_, err := Inspect(sealed)
 		return nil, k.tampered(ctx, b, nil, err)
 	}
-	e, err := k.keyByID(ctx, b.Tenant, h.Key, len(sealed))
-	if err != nil {
-		return nil, k.notOpened(ctx, b, &h, err)
+	// The header is not copied: every value takes this path.
+	id, alg := (*KeyID)(sealed[4:HeaderSize]), Algorithm(sealed[3])
+	e := k.cache.byID(b.Tenant, id)
+	if e == nil || !e.open(len(sealed)) {
+		var err error
+		if e, err = k.fetchByID(ctx, b.Tenant, *id, len(sealed)); err != nil {
+			return nil, k.notOpened(ctx, b, headerOf(sealed), err)
+		}
 	}
-	if e.scope.Subject != b.Subject || e.mat.alg != h.Algorithm || !e.serves(&b) {
-		return nil, k.tampered(ctx, b, &h, ErrTampered)
+	if e.scope.Subject != b.Subject || e.mat.alg != alg || !e.serves(&b) {
+		return nil, k.tampered(ctx, b, headerOf(sealed), ErrTampered)
 	}
 	plain, err := e.mat.open(dst, sealed, &b)
 	if err != nil {
-		return nil, k.tampered(ctx, b, &h, ErrTampered)
+		return nil, k.tampered(ctx, b, headerOf(sealed), ErrTampered)
 	}
 	return plain, nil
 }

@@ -36,6 +36,7 @@ func sealing() Group {
 				{Peer, "tink-go", func(b *testing.B) { tinkOpen(b, size) }},
 				{Ours, "Keeper.Open", func(b *testing.B) { keeperOpen(b, crypto.AES256GCM, size) }},
 				{Ours, "Keeper.Open, derived keys", func(b *testing.B) { keeperOpen(b, crypto.AES256GCMDerived, size) }},
+				{Ours, "Keeper.Open, another derived key each time", func(b *testing.B) { coldDerivedOpen(b, size) }},
 			}})
 	}
 	return g
@@ -65,10 +66,20 @@ func streams() Group {
 
 // newKeeper returns a keeper whose key stays warm for the whole measurement.
 func newKeeper(b *testing.B, a crypto.Algorithm) *crypto.Keeper {
+	k, _, _ := newKeeperOn(b, a)
+	return k
+}
+
+func newKeeperOn(b *testing.B, a crypto.Algorithm) (*crypto.Keeper, crypto.KeyStore, crypto.KEK) {
 	kek, err := localkms.KeyFile(b.TempDir()+"/kek.json", "")
 	check(err)
+	store := crypto.NewMemoryStore()
+	return keeperOn(b, a, store, kek), store, kek
+}
+
+func keeperOn(b *testing.B, a crypto.Algorithm, store crypto.KeyStore, kek crypto.KEK) *crypto.Keeper {
 	discard := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
-	k, err := crypto.NewKeeper(kek, crypto.NewMemoryStore(), discard, crypto.Options{
+	k, err := crypto.NewKeeper(kek, store, discard, crypto.Options{
 		Algorithm: a, Cache: crypto.CachePolicy{MaxUses: 1 << 50, MaxBytes: 1 << 60},
 	})
 	check(err)
@@ -94,6 +105,26 @@ func keeperOpen(b *testing.B, a crypto.Algorithm, size int) {
 	b.SetBytes(int64(size))
 	for b.Loop() {
 		_, err := k.Open(ctx, dst, sealed, field)
+		check(err)
+	}
+}
+
+// coldDerivedOpen opens values that different instances sealed, so that none
+// finds its derived key at hand.
+func coldDerivedOpen(b *testing.B, size int) {
+	k, store, kek := newKeeperOn(b, crypto.AES256GCMDerived)
+	ctx := context.Background()
+	plain, dst := random(size), make([]byte, 0, size+crypto.Overhead)
+	var values [64][]byte
+	for i := range values {
+		other := keeperOn(b, crypto.AES256GCMDerived, store, kek)
+		var err error
+		values[i], err = other.Seal(ctx, nil, plain, field)
+		check(err)
+	}
+	b.SetBytes(int64(size))
+	for i := 0; b.Loop(); i++ {
+		_, err := k.Open(ctx, dst, values[i%len(values)], field)
 		check(err)
 	}
 }
