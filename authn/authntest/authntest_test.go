@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/authn/throttle"
 	"github.com/surety-go/surety/authn/totp"
@@ -16,5 +17,8 @@ func TestMemoryStoresConform(t *testing.T) {
 	t.Run("totp", func(t *testing.T) { authntest.TestTOTP(t, func(*testing.T) totp.Store { return &totp.Memory{} }) })
 	t.Run("throttle", func(t *testing.T) {
 		authntest.TestThrottle(t, func(*testing.T) throttle.Store { return &throttle.Memory{} })
+	})
+	t.Run("recovery codes", func(t *testing.T) {
+		authntest.TestRecovery(t, func(*testing.T) recoverycode.Store { return &recoverycode.Memory{} })
 	})
 }

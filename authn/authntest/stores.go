@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/throttle"
 	"github.com/surety-go/surety/authn/totp"
 )
@@ -283,5 +284,85 @@ func throttleTenants(t *testing.T, s throttle.Store) {
 	}
 	if _, err := s.Purge(t.Context(), "", time.Now()); err == nil {
 		t.Error("Purge without a tenant")
+	}
+}
+
+// TestRecovery checks a store of recovery codes against the contract of
+// [recoverycode.Store].
+func TestRecovery(t *testing.T, open func(*testing.T) recoverycode.Store) {
+	t.Helper()
+	run := func(rule string, f func(*testing.T, recoverycode.Store)) {
+		t.Run(rule, func(t *testing.T) { f(t, open(t)) })
+	}
+	run("replaces all and keeps accounts and tenants apart", recoveryReplace)
+	run("lets one of many use a code", recoveryRace)
+	run("refuses an empty tenant", recoveryNoTenant)
+}
+
+func wantCodes(t *testing.T, s recoverycode.Store, tenant, account string, want int) {
+	t.Helper()
+	if n, err := s.Count(t.Context(), tenant, account); n != want || err != nil {
+		t.Errorf("%s/%s has %d codes, %v: want %d", tenant, account, n, err, want)
+	}
+}
+
+func recoveryReplace(t *testing.T, s recoverycode.Store) {
+	ctx := t.Context()
+	wantCodes(t, s, "acme", "u-1", 0)
+	for _, who := range [][2]string{{"acme", "u-1"}, {"acme", "u-2"}, {"globex", "u-1"}} {
+		if err := s.Replace(ctx, who[0], who[1], []recoverycode.Hash{{1}, {2}, {0, 255}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ok, err := s.Use(ctx, "acme", "u-1", recoverycode.Hash{2}); !ok || err != nil {
+		t.Errorf("Use: %t, %v", ok, err)
+	}
+	if ok, err := s.Use(ctx, "acme", "u-1", recoverycode.Hash{2}); ok || err != nil {
+		t.Errorf("Use again: %t, %v", ok, err)
+	}
+	wantCodes(t, s, "acme", "u-1", 2)
+	if err := s.Replace(ctx, "acme", "u-1", []recoverycode.Hash{{7}}); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := s.Use(ctx, "acme", "u-1", recoverycode.Hash{1}); ok || err != nil {
+		t.Errorf("a replaced code: %t, %v", ok, err)
+	}
+	wantCodes(t, s, "acme", "u-1", 1)
+	wantCodes(t, s, "acme", "u-2", 3)
+	wantCodes(t, s, "globex", "u-1", 3)
+}
+
+func recoveryRace(t *testing.T, s recoverycode.Store) {
+	if err := s.Replace(t.Context(), "acme", "u-1", []recoverycode.Hash{{1}}); err != nil {
+		t.Fatal(err)
+	}
+	var wins atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			ok, err := s.Use(t.Context(), "acme", "u-1", recoverycode.Hash{1})
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				wins.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if wins.Load() != 1 {
+		t.Errorf("one code was used %d times", wins.Load())
+	}
+}
+
+func recoveryNoTenant(t *testing.T, s recoverycode.Store) {
+	if err := s.Replace(t.Context(), "", "u-1", nil); err == nil {
+		t.Error("Replace without a tenant")
+	}
+	if _, err := s.Use(t.Context(), "", "u-1", recoverycode.Hash{}); err == nil {
+		t.Error("Use without a tenant")
+	}
+	if _, err := s.Count(t.Context(), "", "u-1"); err == nil {
+		t.Error("Count without a tenant")
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/surety-go/surety/authn/authnsql"
 	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/authn/throttle"
 	"github.com/surety-go/surety/authn/totp"
@@ -37,6 +38,9 @@ func TestSQLStoresConform(t *testing.T) {
 			})
 			t.Run("totp", func(t *testing.T) {
 				authntest.TestTOTP(t, func(t *testing.T) totp.Store { return open(t, pool(t)).TOTP() })
+			})
+			t.Run("recovery codes", func(t *testing.T) {
+				authntest.TestRecovery(t, func(t *testing.T) recoverycode.Store { return open(t, pool(t)).Recovery() })
 			})
 			t.Run("throttle", func(t *testing.T) {
 				authntest.TestThrottle(t, func(t *testing.T) throttle.Store { return open(t, pool(t)).Throttle() })
