@@ -3,7 +3,9 @@ package authntest_test
 import (
 	"testing"
 
+	"github.com/surety-go/surety/authn/apikey"
 	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/otp"
 	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/authn/throttle"
@@ -20,5 +22,11 @@ func TestMemoryStoresConform(t *testing.T) {
 	})
 	t.Run("recovery codes", func(t *testing.T) {
 		authntest.TestRecovery(t, func(*testing.T) recoverycode.Store { return &recoverycode.Memory{} })
+	})
+	t.Run("codes out of band", func(t *testing.T) {
+		authntest.TestOTP(t, func(*testing.T) otp.Store { return &otp.Memory{} })
+	})
+	t.Run("API keys", func(t *testing.T) {
+		authntest.TestAPIKeys(t, func(*testing.T) apikey.Store { return &apikey.Memory{} })
 	})
 }

@@ -125,7 +125,7 @@ func normalise(code string) (string, bool) {
 	}
 	s := misread.Replace(strings.ToLower(code))
 	raw, err := encoding.DecodeString(s)
-	return s, err == nil && len(raw) == codeBytes
+	return s, err == nil && len(s) == codeChars && len(raw) == codeBytes
 }
 
 // hash binds a code to its account. 80 random bits need no slow hash.

@@ -12,6 +12,7 @@ import (
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/auditlog/auditlogtest"
 	"github.com/surety-go/surety/authn/recoverycode"
+	"github.com/surety-go/surety/controls"
 )
 
 // spy remembers what it is given to store.
@@ -185,4 +186,18 @@ func Example() {
 	// 10 <nil>
 	// 9 <nil>
 	// recoverycode: wrong or used code
+}
+
+func TestProbe(t *testing.T) {
+	c, _, _, _ := issue(t)
+	if r := c.Controls()[0].Run(t.Context()); r.State != controls.Pass {
+		t.Errorf("%+v", r)
+	}
+	broken, err := recoverycode.New(&down{}, &auditlogtest.Recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := broken.Controls()[0].Run(t.Context()); r.State != controls.Error {
+		t.Errorf("%+v", r)
+	}
 }

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"testing"
 
+	"github.com/surety-go/surety/authn/apikey"
 	"github.com/surety-go/surety/authn/authnsql"
 	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/otp"
 	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/authn/throttle"
@@ -41,6 +43,12 @@ func TestSQLStoresConform(t *testing.T) {
 			})
 			t.Run("recovery codes", func(t *testing.T) {
 				authntest.TestRecovery(t, func(t *testing.T) recoverycode.Store { return open(t, pool(t)).Recovery() })
+			})
+			t.Run("codes out of band", func(t *testing.T) {
+				authntest.TestOTP(t, func(t *testing.T) otp.Store { return open(t, pool(t)).OTP() })
+			})
+			t.Run("API keys", func(t *testing.T) {
+				authntest.TestAPIKeys(t, func(t *testing.T) apikey.Store { return open(t, pool(t)).APIKeys() })
 			})
 			t.Run("throttle", func(t *testing.T) {
 				authntest.TestThrottle(t, func(t *testing.T) throttle.Store { return open(t, pool(t)).Throttle() })
