@@ -141,9 +141,14 @@ func (l *Limiter) Take(ctx context.Context, key string, cost int) (Decision, err
 	}
 	s := l.set.Load()
 	var few [usual]taking // on the stack
-	list := few[:0]
+	list := few[:]
+	if len(s.policies) > usual {
+		list = make([]taking, len(s.policies))
+	}
+	list = list[:len(s.policies)]
 	for i, p := range s.policies {
-		list = append(list, taking{policy: p, index: i, who: subject{text: key}, cost: int64(cost)})
+		l := &list[i]
+		l.policy, l.index, l.who.text, l.cost = p, i, key, int64(cost)
 	}
 	ok, err := l.take(ctx, s, list)
 	if err != nil {

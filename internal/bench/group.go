@@ -13,6 +13,7 @@ var groups = []func() Group{
 	sealing,
 	streams,
 	auditLog,
+	limits,
 	tokens,
 	redaction,
 }
