@@ -4,10 +4,10 @@
 //	store, err := privacysql.NewConsent(ctx, pool) // as the runtime role
 //	ledger, err := consent.New(store, key, log)
 //
-// The table of consents is append-only: on PostgreSQL give the runtime role
-// SELECT and INSERT on it and no more (see [Tables]). Whoever can write the
+// The tables are append-only: on PostgreSQL give the runtime role
+// SELECT and INSERT on them and no more (see [Tables]). Whoever can write the
 // table all the same can't invent or change a choice, because entries carry
-// the ledger's MAC.
+// the MACs of the ledger and of the books.
 package privacysql
 
 import (
@@ -31,7 +31,7 @@ func Migrate(ctx context.Context, owner *sql.DB) error {
 }
 
 // Tables lists the append-only tables, for grants and probes.
-func Tables() []string { return []string{"privacy_consent"} }
+func Tables() []string { return []string{"privacy_consent", "privacy_record"} }
 
 // Consent is a [consent.Store] in SQL.
 type Consent struct{ db *sqldb.DB }

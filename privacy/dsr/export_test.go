@@ -1,0 +1,6 @@
+package dsr
+
+import "time"
+
+// SetNow sets the desk's clock.
+func (d *Desk) SetNow(t time.Time) { d.now = func() time.Time { return t } }
