@@ -340,3 +340,130 @@ func BenchmarkStream(b *testing.B) {
 		})
 	}
 }
+
+// io.Copy takes WriteTo: all of it, in order, and its errors.
+func TestStreamWriteTo(t *testing.T) {
+	f := newFixture(t, crypto.Options{})
+	for _, parallel := range []int{1, 2, 3} {
+		for _, n := range []int{0, 1, seg, 40*seg + 7} {
+			sealed := sealStream(t, f.Keeper, noise(n), 1)
+			r, err := f.NewReader(t.Context(), bytes.NewReader(sealed), place, crypto.StreamOptions{Parallel: parallel})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if m, err := r.WriteTo(&got); err != nil || m != int64(n) || !bytes.Equal(got.Bytes(), noise(n)) {
+				t.Errorf("%d bytes, %d at a time: %d, %v", n, parallel, m, err)
+			}
+			if m, err := r.WriteTo(&got); m != 0 || err != nil {
+				t.Errorf("again: %d, %v", m, err)
+			}
+		}
+	}
+	sealed := sealStream(t, f.Keeper, noise(20*seg), 1)
+	open := func(src io.Reader) *crypto.StreamReader {
+		t.Helper()
+		r, err := f.NewReader(t.Context(), src, place, crypto.StreamOptions{Parallel: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	broken := errors.New("disk gone")
+	_, err := open(bytes.NewReader(sealed)).WriteTo(&brokenWriter{left: 3 * seg, err: broken})
+	wantErr(t, err, broken)
+	_, err = open(bytes.NewReader(sealed)).WriteTo(shortWriter{})
+	wantErr(t, err, io.ErrShortWrite)
+	_, err = open(bytes.NewReader(sealed[:len(sealed)-1])).WriteTo(io.Discard)
+	wantErr(t, err, crypto.ErrTampered)
+
+	// What was read before the source broke is returned first.
+	n, err := open(io.MultiReader(bytes.NewReader(sealed[:streamHdr+17*sealedSeg]), iotest.ErrReader(broken))).WriteTo(io.Discard)
+	wantErr(t, err, broken)
+	if n == 0 || n%seg != 0 {
+		t.Errorf("%d bytes before the source broke", n)
+	}
+}
+
+type shortWriter struct{}
+
+func (shortWriter) Write(p []byte) (int, error) { return len(p) / 2, nil }
+
+// However the data comes, in one piece or from a reader, and however many
+// workers there are, it opens.
+func TestStreamWritersAgree(t *testing.T) {
+	f := newFixture(t, crypto.Options{})
+	const chunk = 4 * seg
+	for _, parallel := range []int{1, 2, 3} {
+		for _, n := range []int{0, 1, seg, chunk - 1, chunk, chunk + 1, 3 * chunk, 8*chunk + 1, 20*seg + 7} {
+			for name, feed := range map[string]func(*crypto.StreamWriter, []byte) error{
+				"Write": func(w *crypto.StreamWriter, p []byte) error {
+					_, err := w.Write(p)
+					return err
+				},
+				"ReadFrom": func(w *crypto.StreamWriter, p []byte) error {
+					m, err := w.ReadFrom(iotest.HalfReader(bytes.NewReader(p)))
+					if m != int64(n) {
+						t.Errorf("%d of %d bytes read", m, n)
+					}
+					return err
+				},
+				"both": func(w *crypto.StreamWriter, p []byte) error {
+					_, err := w.Write(p[:n/3])
+					if err == nil {
+						_, err = io.Copy(w, bytes.NewReader(p[n/3:2*n/3]))
+					}
+					if err == nil {
+						_, err = w.Write(p[2*n/3:])
+					}
+					return err
+				},
+			} {
+				var out bytes.Buffer
+				w, err := f.NewWriter(t.Context(), &out, place, crypto.StreamOptions{Parallel: parallel})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(feed(w, noise(n)), w.Close()); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := openStream(f.Keeper, out.Bytes(), place, 1); err != nil || !bytes.Equal(got, noise(n)) {
+					t.Errorf("%s of %d bytes, %d at a time: %d bytes, %v", name, n, parallel, len(got), err)
+				}
+			}
+		}
+	}
+}
+
+func TestStreamReadFromFaults(t *testing.T) {
+	f := newFixture(t, crypto.Options{})
+	broken := errors.New("disk gone")
+	for _, parallel := range []int{1, 2} {
+		for _, limit := range []int{streamHdr, streamHdr + 6*sealedSeg} {
+			w, err := f.NewWriter(t.Context(), &brokenWriter{left: limit, err: broken}, place, crypto.StreamOptions{Parallel: parallel})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.ReadFrom(bytes.NewReader(noise(40 * seg)))
+			wantErr(t, err, broken)
+			wantErr(t, w.Close(), broken)
+		}
+		var out bytes.Buffer
+		w, err := f.NewWriter(t.Context(), &out, place, crypto.StreamOptions{Parallel: parallel})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := w.ReadFrom(io.MultiReader(bytes.NewReader(noise(9*seg+5)), iotest.ErrReader(broken)))
+		wantErr(t, err, broken)
+		if n != 9*seg+5 {
+			t.Errorf("%d bytes", n)
+		}
+		// What was read is not lost: the caller may go on, or end here.
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := openStream(f.Keeper, out.Bytes(), place, 1); err != nil || !bytes.Equal(got, noise(9*seg+5)) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	}
+}

@@ -87,12 +87,12 @@ type StreamReader struct {
 	src   io.Reader
 	o     *opening
 	opt   StreamOptions
-	buf   []byte // a batch and one byte
-	ahead byte   // that byte
+	buf   []byte // a batch and one byte of the next, which says that there is one
+	ended bool   // there is no more to read
 	out   []byte // the batch, opened
 	plain []byte // the part of out that is not yet returned
 	next  uint64
-	err   error
+	err   error // what comes after plain
 }
 
 // NewReader opens a stream for the place b. ctx is used for all its reads.
@@ -134,54 +134,132 @@ func (r *StreamReader) Read(p []byte) (int, error) {
 // one tells whether the batch ends the stream. All plain data of the batch
 // before has been returned, so that its memory is free.
 func (r *StreamReader) fill() {
-	r.buf = r.buf[:0]
-	if r.next > 0 {
-		r.buf = append(r.buf, r.ahead)
-	}
 	whole := r.opt.batch() * sealedSegment
-	ended, err := r.read(whole + 1)
-	if err != nil {
-		r.err = err
+	start := r.buf[:0]
+	if r.next > 0 {
+		start = append(start, r.buf[whole])
+	}
+	if r.buf, r.err = r.read(start, whole+1); r.err != nil {
 		return
 	}
-	if !ended {
-		r.ahead = r.buf[whole]
-	}
-	r.out, err = r.o.open(r.out, r.buf[:min(len(r.buf), whole)], r.next, ended, r.opt.Parallel)
-	if err != nil {
-		r.err = err
-		return
-	}
+	r.out, r.err = r.o.open(r.out, r.buf[:min(len(r.buf), whole)], r.next, r.ended, r.opt.Parallel)
 	r.plain, r.next = r.out, r.next+uint64(r.opt.batch())
-	if ended {
+	if r.err == nil && r.ended {
 		r.err = io.EOF
 	}
 }
 
-// read extends buf to n bytes, growing it with what comes, so that a short
-// stream takes a short buffer.
-func (r *StreamReader) read(n int) (ended bool, err error) {
-	for idle := 0; len(r.buf) < n; idle++ {
-		if len(r.buf) == cap(r.buf) {
-			grown := make([]byte, len(r.buf), min(n, max(1024, 4*cap(r.buf))))
-			copy(grown, r.buf)
-			r.buf = grown
+// WriteTo is io.WriterTo, for io.Copy: it spares a copy, and with several
+// workers reads, opens and writes at the same time.
+func (r *StreamReader) WriteTo(w io.Writer) (n int64, err error) {
+	if r.opt.Parallel > 1 && r.next == 0 && r.err == nil {
+		n, r.err = r.pipe(w)
+	}
+	for {
+		if len(r.plain) > 0 {
+			m, err := writeAll(w, r.plain)
+			n += int64(m)
+			if r.plain = r.plain[m:]; err != nil {
+				return n, err
+			}
 		}
-		m, err := r.src.Read(r.buf[len(r.buf):min(n, cap(r.buf))])
-		r.buf = r.buf[:len(r.buf)+m]
+		switch {
+		case errors.Is(r.err, io.EOF):
+			return n, nil
+		case r.err != nil:
+			return n, r.err
+		}
+		r.fill()
+	}
+}
+
+func writeAll(w io.Writer, p []byte) (int, error) {
+	n, err := w.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// openWorker opens chunks of a stream.
+type openWorker struct {
+	buf, plain []byte
+	first      uint64
+	last       bool
+	err        error
+}
+
+// pipe opens a stream from its beginning. Its error is io.EOF when all was
+// written.
+func (r *StreamReader) pipe(w io.Writer) (n int64, err error) {
+	const whole = batchPerWorker * sealedSegment
+	workers := make([]openWorker, r.opt.Parallel)
+	var ahead []byte // the byte after the chunk that was read last
+	var failed error // of reading: comes after what was read before
+	in := func(i int) bool {
+		c := &workers[i]
+		if r.ended || failed != nil {
+			return false
+		}
+		if c.buf, failed = r.read(append(c.buf[:0], ahead...), whole+1); failed != nil {
+			return false
+		}
+		c.first, c.last = r.next, r.ended
+		r.next += batchPerWorker
+		if !r.ended {
+			ahead = append(ahead[:0], c.buf[whole])
+		}
+		return true
+	}
+	do := func(i int) {
+		c := &workers[i]
+		c.plain, c.err = r.o.open(c.plain, c.buf[:min(len(c.buf), whole)], c.first, c.last, 1)
+	}
+	out := func(i int) bool {
+		c := &workers[i]
+		if err = c.err; err != nil {
+			return false
+		}
+		var m int
+		m, err = writeAll(w, c.plain)
+		n += int64(m)
+		return err == nil
+	}
+	pipeline(r.opt.Parallel, in, do, out)
+	switch {
+	case err != nil:
+		return n, err
+	case failed != nil:
+		return n, failed
+	}
+	return n, io.EOF
+}
+
+// read extends buf to n bytes, growing it with what comes, so that a short
+// stream takes a short buffer. It sets ended.
+func (r *StreamReader) read(buf []byte, n int) ([]byte, error) {
+	for idle := 0; len(buf) < n; idle++ {
+		if len(buf) == cap(buf) {
+			grown := make([]byte, len(buf), min(n, max(1024, 4*cap(buf))))
+			copy(grown, buf)
+			buf = grown
+		}
+		m, err := r.src.Read(buf[len(buf):min(n, cap(buf))])
+		buf = buf[:len(buf)+m]
 		if errors.Is(err, io.EOF) {
-			return len(r.buf) < n, nil
+			r.ended = len(buf) < n
+			return buf, nil
 		}
 		if err != nil {
-			return false, err
+			return buf, err
 		}
 		if m > 0 {
 			idle = 0
 		} else if idle == 100 {
-			return false, io.ErrNoProgress
+			return buf, io.ErrNoProgress
 		}
 	}
-	return false, nil
+	return buf, nil
 }
 
 // A StreamReaderAt opens any part of a stream. It is safe for concurrent use.

@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"sync"
 	"testing"
+
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/streamingaead"
+	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/crypto"
@@ -48,15 +53,19 @@ func streams() Group {
 	return Group{
 		Name:  "streams",
 		Title: "Sealing a stream of 64 MiB",
-		Note:  "The floor seals 64 KiB segments one after the other, key at hand.",
+		Note:  "The floor seals 64 KiB segments one after the other, key at hand, and reads from no reader.",
 		Cases: []Case{
 			{Name: "seal 64 MiB", Rows: []Row{
 				{Floor, "crypto/cipher", func(b *testing.B) { floorStream(b, size) }},
+				{Peer, "crypto/cipher, 2 at a time", func(b *testing.B) { floorStreamBoth(b, size) }},
+				{Peer, "tink-go, streaming", func(b *testing.B) { tinkStreamSeal(b, size) }},
 				{Ours, "Keeper.NewWriter", func(b *testing.B) { streamSeal(b, size, 1) }},
 				{Ours, "Keeper.NewWriter, 2 at a time", func(b *testing.B) { streamSeal(b, size, 2) }},
 			}},
 			{Name: "open 64 MiB", Rows: []Row{
 				{Floor, "crypto/cipher", func(b *testing.B) { floorStream(b, size) }},
+				{Peer, "crypto/cipher, 2 at a time", func(b *testing.B) { floorStreamBoth(b, size) }},
+				{Peer, "tink-go, streaming", func(b *testing.B) { tinkStreamOpen(b, size) }},
 				{Ours, "Keeper.NewReader", func(b *testing.B) { streamOpen(b, size, 1) }},
 				{Ours, "Keeper.NewReader, 2 at a time", func(b *testing.B) { streamOpen(b, size, 2) }},
 			}},
@@ -154,6 +163,61 @@ func floorStream(b *testing.B, size int) {
 		for i := 0; i < size; i += crypto.SegmentSize {
 			gcm.Seal(dst, nil, plain[i:i+crypto.SegmentSize], nil)
 		}
+	}
+}
+
+// floorStreamBoth is what the machine's cores can do beside each other.
+func floorStreamBoth(b *testing.B, size int) {
+	gcm, plain := newFloor(), random(size)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		var wg sync.WaitGroup
+		for _, half := range [][]byte{plain[:size/2], plain[size/2:]} {
+			wg.Go(func() {
+				dst := make([]byte, 0, crypto.SegmentSize+28)
+				for i := 0; i < len(half); i += crypto.SegmentSize {
+					gcm.Seal(dst, nil, half[i:i+crypto.SegmentSize], nil)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func newTinkStream() tink.StreamingAEAD {
+	handle, err := keyset.NewHandle(streamingaead.AES256GCMHKDF1MBKeyTemplate())
+	check(err)
+	primitive, err := streamingaead.New(handle)
+	check(err)
+	return primitive
+}
+
+func tinkStreamSeal(b *testing.B, size int) {
+	primitive, plain := newTinkStream(), random(size)
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		w, err := primitive.NewEncryptingWriter(io.Discard, nil)
+		check(err)
+		_, err = w.Write(plain)
+		check(err)
+		check(w.Close())
+	}
+}
+
+func tinkStreamOpen(b *testing.B, size int) {
+	primitive := newTinkStream()
+	var sealed bytes.Buffer
+	w, err := primitive.NewEncryptingWriter(&sealed, nil)
+	check(err)
+	_, err = w.Write(random(size))
+	check(err)
+	check(w.Close())
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		r, err := primitive.NewDecryptingReader(bytes.NewReader(sealed.Bytes()), nil)
+		check(err)
+		_, err = io.Copy(io.Discard, r)
+		check(err)
 	}
 }
 
