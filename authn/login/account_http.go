@@ -34,9 +34,9 @@ func (f *Flow) Reauthenticate(ctx context.Context, p authn.Principal, token, pas
 	if err != nil {
 		return "", err
 	}
-	enrolled, err := f.parts.Codes.Enrolled(ctx, a.Tenant, a.ID)
+	enrolled, err := f.enrolled(ctx, a)
 	if err != nil {
-		return "", err //nolint:wrapcheck // says where it comes from
+		return "", err
 	}
 	if err := f.checkPassword(ctx, a, pass, d); err != nil {
 		return "", err
@@ -100,6 +100,7 @@ type sessionRow struct {
 type securityPage struct {
 	Sessions []sessionRow
 	Enrolled bool
+	Recovery bool
 	Change   changePage
 }
 
@@ -107,7 +108,7 @@ func (f *Flow) getSecurity(w http.ResponseWriter, r *http.Request) {
 	page, err := f.security(r)
 	switch {
 	case err != nil:
-		f.fail(w, r, !wantsJSON(r), err, "Your account", "code", nil)
+		f.fail(w, r, !wantsJSON(r), err, "Your account", "code", f.codePage(r))
 	case wantsJSON(r):
 		list := make([]map[string]any, 0, len(page.Sessions))
 		for _, s := range page.Sessions {
@@ -120,7 +121,7 @@ func (f *Flow) getSecurity(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *Flow) security(r *http.Request) (securityPage, error) {
-	page := securityPage{Change: changePage{Action: "/account/password", AskCurrent: true}}
+	page := securityPage{Recovery: f.o.Recovery != nil, Change: changePage{Action: "/account/password", AskCurrent: true}}
 	p, a, _, err := f.whoami(r)
 	if err != nil {
 		return page, err
@@ -175,6 +176,7 @@ func (f *Flow) changePassword(r *http.Request, in input) (string, error) {
 	if _, err := f.setPassword(r.Context(), a, in.New, ""); err != nil {
 		return "", err
 	}
+	f.notify(r.Context(), a, NoticePassword, clientOf(r))
 	return f.changed(r.Context(), p, token, "authn.password.change")
 }
 
@@ -225,6 +227,7 @@ func (f *Flow) confirmTOTP(r *http.Request, in input) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	f.notify(r.Context(), a, NoticeCodes, clientOf(r))
 	return f.changed(r.Context(), p, token, "authn.totp.confirm")
 }
 
@@ -236,7 +239,7 @@ func (f *Flow) postSessions(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err != nil:
-		f.fail(w, r, in.form, err, "Sessions", "code", nil)
+		f.fail(w, r, in.form, err, "Sessions", "code", f.codePage(r))
 	case in.form:
 		http.Redirect(w, r, securityPath, http.StatusSeeOther)
 	default:

@@ -24,11 +24,20 @@ func (f *Flow) Controls() []controls.Control {
 			controls.Int("min_length_alone", f.o.Policy.Least(true)),
 			controls.Bool("breach_check", f.o.Policy.Breaches != nil),
 			controls.Bool("insecure_cookies", f.o.InsecureCookies),
+			controls.Bool("mail_login", f.o.MailLogin),
+			controls.Duration("remember", f.o.Remember),
+			controls.Bool("notices", f.o.Notifier != nil),
 		},
 		Probe: f.probe,
 	}}
 	for _, c := range []controls.Component{f.parts.Passwords, f.parts.Codes, f.parts.Sessions, f.parts.Guesses} {
 		list = append(list, c.Controls()...)
+	}
+	if f.o.Recovery != nil {
+		list = append(list, f.o.Recovery.Controls()...)
+	}
+	if f.o.Mail != nil {
+		list = append(list, f.o.Mail.Controls()...)
 	}
 	return list
 }
@@ -70,6 +79,9 @@ func (f *Flow) probeMachine() controls.Result {
 		{Account{}, true, nil, StepPassword},
 		{Account{}, true, []string{methodPassword}, StepCode},
 		{Account{}, true, []string{"fed"}, StepCode},
+		{Account{}, true, []string{methodMail}, StepCode},
+		{Account{}, true, []string{methodDevice}, StepCode},
+		{Account{}, true, []string{methodHard}, StepPassword},
 		{Account{MustChange: true}, true, []string{methodPassword, methodCode}, StepChange},
 	} {
 		if got := f.Next(c.account, c.enrolled, c.proven...); got != c.want {

@@ -19,6 +19,11 @@
 // Every other way of signing in (a passkey, an identity provider, a magic
 // link) ends in [Flow.Resume], which asks the same function.
 //
+// A forgotten password is replaced by whoever opens a link that was sent to the
+// account's address and then passes the account's second factor: a reset never
+// removes one. A recovery code stands in for a one-time code, not for the
+// password.
+//
 // # What an attacker learns
 //
 // An unknown account, a wrong password, a disabled account and an account
@@ -33,11 +38,15 @@
 //	POST /login/code     {"ticket", "code"}               → {"step": "done", "token": "acme.…"}
 //	POST /login/enrol    {"ticket"} for a seed, {"ticket", "code"} to confirm it
 //	POST /login/password {"ticket", "new"}
+//	POST /login/forgot       {"tenant", "name"}  → {"handle"}, and a message   with Options.Mail
+//	POST /login/forgot/open  {"handle", "code"}  → {"step", "ticket"}
+//	POST /login/link, /login/link/open           the same, to sign in         with Options.MailLogin
 //	POST /logout
 //	GET  /account/security                                  sessions, whether codes are enrolled
 //	POST /account/password {"current", "new"}
 //	POST /account/totp     {"password"} for a seed, {"code"} to confirm it
 //	POST /account/sessions {"end": "<id>" | "others" | "all"}
+//	POST /account/recovery {"password"}                     new recovery codes, with Options.Recovery
 //	POST /account/reauthenticate {"password", "code"}       a fresh session, for authn/stepup
 //
 // Programs get the token in the body, for "Authorization: Bearer"; forms get

@@ -15,7 +15,9 @@ import (
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/authn"
+	"github.com/surety-go/surety/authn/otp"
 	"github.com/surety-go/surety/authn/password"
+	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/authn/throttle"
 	"github.com/surety-go/surety/authn/totp"
@@ -44,11 +46,16 @@ const (
 	StepDone     Step = "done"     // there is a session
 )
 
-// RFC 8176 values of the methods.
+// RFC 8176 values of the methods, and three that it doesn't know.
 const (
 	methodPassword = "pwd"
 	methodCode     = "otp"
 	methodSeveral  = "mfa"
+	methodHard     = "hwk"
+	methodSoft     = "swk"
+	methodRecovery = "recovery" // a look-up secret, in place of a code
+	methodMail     = "email"    // confirms an address; never a second factor
+	methodDevice   = "device"   // a remembered one; proves nothing
 )
 
 // Parts are what a Flow is made of. All are required.
@@ -79,6 +86,29 @@ type Options struct {
 	Home string
 	// InsecureCookies is as in session.Options and must be the same.
 	InsecureCookies bool
+	// Recovery takes recovery codes in place of one-time codes, and lets
+	// people make new ones; nil is none.
+	Recovery *recoverycode.Codes
+	// Mail sends the links by which people set a new password; nil is none.
+	Mail *otp.Codes
+	// MailLogin lets people sign in by a link too. It proves an address and
+	// nothing more: the second factor is asked for all the same, and the
+	// session has AAL1.
+	MailLogin bool
+	// Address is where an account's mail goes, empty for nowhere; nil is its
+	// name, if that has an @.
+	Address func(Account) string
+	// Factors are other second factors that accounts may have, such as
+	// passkeys. An account with one of them is asked for it.
+	Factors []Factor
+	// Remember is how long a device that has passed a second factor may sign
+	// in by password alone, if the person asks for that; 0 is never, at most
+	// 30 days. Such a session has AAL1, so that it never passes a step-up.
+	// The end of an account's other sessions, and a new password, forget all
+	// devices.
+	Remember time.Duration
+	// Notifier tells people what happened to their account; nil is nobody.
+	Notifier Notifier
 	// Layout is an html/template for the pages, executed with a [Page]. Empty
 	// is a plain one.
 	Layout string
@@ -108,6 +138,12 @@ func New(p Parts, o Options) (*Flow, error) {
 	if o.TicketFor < time.Minute || o.TicketFor > time.Hour {
 		return nil, errors.New("login: Options: TicketFor: want 1 min to 1 h")
 	}
+	if o.Remember < 0 || o.Remember > 30*24*time.Hour {
+		return nil, errors.New("login: Options: Remember: want at most 30 days")
+	}
+	if o.MailLogin && o.Mail == nil {
+		return nil, errors.New("login: Options: MailLogin: want Mail")
+	}
 	if o.Home == "" {
 		o.Home = "/"
 	}
@@ -135,23 +171,36 @@ type Progress struct {
 	Ticket string
 	// Token is the session's token; empty unless done.
 	Token string
+	// Device is to be shown as Client.Remembered at later logins; empty
+	// unless the client asked to be remembered.
+	Device string
 }
 
 // Next is the one rule of the machine: what is missing for a session of this
-// account, given what was proven and whether one-time codes are set up.
+// account, given what was proven and whether a second factor is set up.
 func (f *Flow) Next(a Account, enrolled bool, proven ...string) Step {
 	has := func(m string) bool { return slices.Contains(proven, m) }
+	second := secondOf(proven)
 	switch {
-	case len(proven) == 0:
-		return StepPassword
-	case enrolled && !has(methodCode) && !has("hwk") && !has("swk") && !has(methodSeveral):
+	case len(proven) == 0, second && len(proven) == 1 && !has(methodSeveral):
+		return StepPassword // one thing that somebody has is not two factors
+	case enrolled && !second && !(has(methodPassword) && has(methodDevice)):
 		return StepCode
-	case !enrolled && !f.o.SingleFactor && !has(methodCode) && !has("hwk") && !has("swk") && !has(methodSeveral):
+	case !enrolled && !f.o.SingleFactor && !second:
 		return StepEnrol
 	case a.MustChange && has(methodPassword):
 		return StepChange
 	}
 	return StepDone
+}
+
+// secondOf reports whether something that one has is among the methods, or
+// several factors at once. A code sent to a telephone counts beside a password
+// only.
+func secondOf(methods []string) bool {
+	has := func(m string) bool { return slices.Contains(methods, m) }
+	return has(methodCode) || has(methodHard) || has(methodSoft) || has(methodSeveral) || has(methodRecovery) ||
+		has(methodPassword) && (has(otp.SMS.Method()) || has(otp.Voice.Method()))
 }
 
 // Begin takes a name and a password, which prove each other. The answer to
@@ -189,6 +238,9 @@ func (f *Flow) Begin(ctx context.Context, tenant, name, pass string, d Client) (
 		Tenant: tenant, Account: a.ID, Factors: map[string]int64{methodPassword: now.Unix()},
 		Epoch: epoch, Hash: fingerprint(a.Password), Expires: now.Add(f.o.TicketFor).Unix(),
 	}
+	if f.remembered(d.Remembered, t) {
+		t.Factors[methodDevice] = now.Unix()
+	}
 	return f.advance(ctx, t, a, d)
 }
 
@@ -196,6 +248,10 @@ func (f *Flow) Begin(ctx context.Context, tenant, name, pass string, d Client) (
 type Client struct {
 	Addr   netip.Addr // counted by the throttle
 	Device session.Device
+	// Remembered is the Progress.Device of an earlier login from here.
+	Remembered string
+	// Remember asks for this device to be remembered.
+	Remember bool
 }
 
 // find returns the account, or one that stands for a name that has none and
@@ -247,16 +303,29 @@ func (f *Flow) verified(ctx context.Context, a Account, method string, err error
 	return errors.Join(err, f.record(ctx, a, "authn.password.verify", outcome, reason, auditlog.String("method", method)))
 }
 
-// Code takes a one-time code.
+// Code takes a one-time code, or a recovery code in its place.
 func (f *Flow) Code(ctx context.Context, ticket, code string, d Client) (Progress, error) {
 	t, a, err := f.resume(ctx, ticket, StepCode)
 	if err != nil {
 		return Progress{}, err
 	}
-	if err := f.guess(ctx, a, d, func() error { return f.parts.Codes.Verify(ctx, a.Tenant, a.ID, code) }); err != nil {
+	method, check := methodCode, func() error { return f.parts.Codes.Verify(ctx, a.Tenant, a.ID, code) }
+	if f.o.Recovery != nil && recoverycode.Looks(code) {
+		method, check = methodRecovery, func() error {
+			_, err := f.o.Recovery.Verify(ctx, a.Tenant, a.ID, code)
+			return err //nolint:wrapcheck // says where it comes from
+		}
+	}
+	if err := f.guess(ctx, a, d, check); err != nil {
+		if errors.Is(err, ErrRefused) && t.has(methodPassword) {
+			f.notify(ctx, a, NoticeSecondRefused, d) // somebody else may know the password
+		}
 		return Progress{}, err
 	}
-	t.Factors[methodCode] = f.now().Unix()
+	if method == methodRecovery {
+		f.notify(ctx, a, NoticeRecoveryUsed, d)
+	}
+	t.Factors[method] = f.now().Unix()
 	return f.advance(ctx, t, a, d)
 }
 
@@ -266,8 +335,10 @@ func (f *Flow) guess(ctx context.Context, a Account, d Client, check func() erro
 		return err //nolint:wrapcheck // LockedError is part of the answer
 	}
 	err := check()
-	if errors.Is(err, totp.ErrCode) || errors.Is(err, totp.ErrUsed) || errors.Is(err, totp.ErrNotEnrolled) {
-		return ErrRefused
+	for _, wrong := range []error{totp.ErrCode, totp.ErrUsed, totp.ErrNotEnrolled, recoverycode.ErrCode} {
+		if errors.Is(err, wrong) {
+			return ErrRefused
+		}
 	}
 	return err
 }
@@ -291,6 +362,7 @@ func (f *Flow) Confirm(ctx context.Context, ticket, code string, d Client) (Prog
 	if err := f.guess(ctx, a, d, func() error { return f.parts.Codes.Confirm(ctx, a.Tenant, a.ID, code) }); err != nil {
 		return Progress{}, err
 	}
+	f.notify(ctx, a, NoticeCodes, d)
 	t.Factors[methodCode] = f.now().Unix()
 	return f.advance(ctx, t, a, d)
 }
@@ -302,14 +374,22 @@ func (f *Flow) Change(ctx context.Context, ticket, fresh string, d Client) (Prog
 	if err != nil {
 		return Progress{}, err
 	}
-	if a, err = f.setPassword(ctx, a, fresh, "authn.login.forced"); err != nil {
+	reason := "authn.login.forced"
+	if t.Reset {
+		reason = "authn.login.reset"
+	}
+	if a, err = f.setPassword(ctx, a, fresh, reason); err != nil {
 		return Progress{}, err
 	}
+	f.notify(ctx, a, NoticePassword, d)
 	if _, err := f.parts.Sessions.EndAll(ctx, a.Tenant, a.ID, "authn.password.change"); err != nil {
 		return Progress{}, err //nolint:wrapcheck // says where it comes from
 	}
 	if t.Epoch, err = f.parts.Sessions.Epoch(ctx, a.Tenant, a.ID); err != nil {
 		return Progress{}, err //nolint:wrapcheck // likewise
+	}
+	if t.Reset { // who has set it, signs in with it
+		return Progress{Step: StepPassword}, f.parts.Guesses.Unlock(ctx, a.Tenant, a.ID, reason) //nolint:wrapcheck // says where it comes from
 	}
 	t.Hash = fingerprint(a.Password)
 	return f.advance(ctx, t, a, d)
@@ -317,9 +397,9 @@ func (f *Flow) Change(ctx context.Context, ticket, fresh string, d Client) (Prog
 
 // setPassword judges, hashes and stores a new password.
 func (f *Flow) setPassword(ctx context.Context, a Account, fresh, reason string) (Account, error) {
-	enrolled, err := f.parts.Codes.Enrolled(ctx, a.Tenant, a.ID)
+	enrolled, err := f.enrolled(ctx, a)
 	if err != nil {
-		return a, err //nolint:wrapcheck // says where it comes from
+		return a, err
 	}
 	if err := f.o.Policy.Check(ctx, fresh, !enrolled, a.Name); err != nil {
 		return a, err //nolint:wrapcheck // RefusedError is part of the answer
@@ -359,7 +439,7 @@ func (f *Flow) resume(ctx context.Context, sealed string, step Step) (*ticket, A
 	if err != nil {
 		return nil, a, err //nolint:wrapcheck // says where it comes from
 	}
-	if a.Disabled || epoch != t.Epoch || t.has(methodPassword) && !bytes.Equal(t.Hash, fingerprint(a.Password)) {
+	if a.Disabled || epoch != t.Epoch || len(t.Hash) > 0 && !bytes.Equal(t.Hash, fingerprint(a.Password)) {
 		return nil, a, ErrTicket
 	}
 	next, err := f.next(ctx, t, a)
@@ -373,11 +453,28 @@ func (f *Flow) resume(ctx context.Context, sealed string, step Step) (*ticket, A
 }
 
 func (f *Flow) next(ctx context.Context, t *ticket, a Account) (Step, error) {
-	enrolled, err := f.parts.Codes.Enrolled(ctx, a.Tenant, a.ID)
-	if err != nil {
-		return "", err //nolint:wrapcheck // says where it comes from
+	enrolled, err := f.enrolled(ctx, a)
+	switch {
+	case err != nil:
+		return "", err
+	case t.Reset && enrolled && !secondOf(t.methods()):
+		return StepCode, nil // a mailbox alone doesn't open an account with two factors
+	case t.Reset:
+		return StepChange, nil
 	}
 	return f.Next(a, enrolled, t.methods()...), nil
+}
+
+// enrolled reports whether the account has a second factor.
+func (f *Flow) enrolled(ctx context.Context, a Account) (bool, error) {
+	yes, err := f.parts.Codes.Enrolled(ctx, a.Tenant, a.ID)
+	for i := 0; i < len(f.o.Factors) && err == nil && !yes; i++ {
+		yes, err = f.o.Factors[i].Enrolled(ctx, a.Tenant, a.ID)
+	}
+	if err != nil {
+		return false, fmt.Errorf("login: second factors: %w", err)
+	}
+	return yes, nil
 }
 
 func (t *ticket) methods() []string {
@@ -403,6 +500,10 @@ func (f *Flow) advance(ctx context.Context, t *ticket, a Account, d Client) (Pro
 	if t.Since != 0 {
 		p.AuthenticatedAt = time.Unix(t.Since, 0)
 	}
+	strange, err := f.strange(ctx, a, d)
+	if err != nil {
+		return Progress{}, err
+	}
 	token, err := f.parts.Sessions.Create(ctx, p, t.Epoch, d.Device)
 	if errors.Is(err, session.ErrOverrun) {
 		return Progress{}, ErrTicket
@@ -416,7 +517,14 @@ func (f *Flow) advance(ctx context.Context, t *ticket, a Account, d Client) (Pro
 		_, ended := f.parts.Sessions.EndToken(context.WithoutCancel(ctx), token, "authn.login.error")
 		return Progress{}, errors.Join(err, ended)
 	}
-	return Progress{Step: StepDone, Token: token}, nil
+	if strange {
+		f.notify(ctx, a, NoticeDevice, d)
+	}
+	done := Progress{Step: StepDone, Token: token}
+	if d.Remember && f.o.Remember > 0 && t.has(methodPassword) && secondOf(t.methods()) {
+		done.Device, err = f.remember(t)
+	}
+	return done, err
 }
 
 // principal is the account with the assurance of the methods.
@@ -427,13 +535,14 @@ func (f *Flow) principal(a Account, methods []string) authn.Principal {
 	}
 	has := func(m string) bool { return slices.Contains(methods, m) }
 	switch {
-	case has(methodSeveral) && has("hwk"):
+	case has(methodSeveral) && has(methodHard):
 		p.AAL = authn.AAL3 // one key in hardware, and what unlocks it
 	case has(methodSeveral):
 		p.AAL = authn.AAL2
-	case has(methodPassword) && (has(methodCode) || has("hwk") || has("swk")):
+	case has(methodPassword) && secondOf(methods):
 		p.AAL, p.Methods = authn.AAL2, append(methods, methodSeveral)
 	}
+	p.Methods = slices.DeleteFunc(p.Methods, func(m string) bool { return m == methodDevice })
 	return p
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/surety-go/surety/authn/otp"
 	"github.com/surety-go/surety/authn/password"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/authn/throttle"
@@ -33,6 +34,9 @@ type input struct {
 	Current  string `json:"current"`
 	New      string `json:"new"`
 	End      string `json:"end"`
+	Handle   string `json:"handle"`
+	Device   string `json:"device"`
+	Remember bool   `json:"remember"`
 	Return   string `json:"-"`
 
 	form bool
@@ -60,11 +64,10 @@ func (f *Flow) read(w http.ResponseWriter, r *http.Request) (input, error) {
 		v := r.PostForm
 		in = input{
 			Tenant: v.Get("tenant"), Name: v.Get("name"), Password: v.Get("password"), Code: v.Get("code"),
-			Current: v.Get("current"), New: v.Get("new"), End: v.Get("end"), Return: v.Get("return"), form: true,
+			Current: v.Get("current"), New: v.Get("new"), End: v.Get("end"), Return: v.Get("return"), Remember: v.Get("remember") != "", form: true,
 		}
-		if c, err := r.Cookie(f.ticketCookie()); err == nil {
-			in.Ticket = c.Value
-		}
+		in.Device, in.Handle = f.cookie(r, deviceCookie), f.cookie(r, mailCookie)
+		in.Ticket = f.cookie(r, ticketCookie)
 	default:
 		return in, errInput
 	}
@@ -76,22 +79,49 @@ func (f *Flow) read(w http.ResponseWriter, r *http.Request) (input, error) {
 
 var errOrigin = errors.New("login: the request comes from another site")
 
-func (f *Flow) ticketCookie() string {
+// The cookies beside the session's.
+const (
+	ticketCookie = "login"
+	mailCookie   = "mail"
+	deviceCookie = "device"
+)
+
+// cookieName is the name under which a cookie is for this host only.
+func (f *Flow) cookieName(name string) string {
 	if f.o.InsecureCookies {
-		return "login"
+		return name
 	}
-	return "__Host-login"
+	return "__Host-" + name
+}
+
+func (f *Flow) cookie(r *http.Request, name string) string {
+	if c, err := r.Cookie(f.cookieName(name)); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+// setCookie sets a cookie for a time, or takes it back.
+func (f *Flow) setCookie(w http.ResponseWriter, name, value string, age time.Duration) {
+	seconds := int(age / time.Second)
+	if value == "" {
+		seconds = -1
+	}
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure unless the operator chose InsecureCookies, for loopback only
+		Name: f.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
+		HttpOnly: true, Secure: !f.o.InsecureCookies, SameSite: http.SameSiteLaxMode,
+	})
 }
 
 func (f *Flow) setTicket(w http.ResponseWriter, value string) {
-	age := int(f.o.TicketFor / time.Second)
-	if value == "" {
-		age = -1
-	}
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure unless the operator chose InsecureCookies, for loopback only
-		Name: f.ticketCookie(), Value: value, Path: "/", MaxAge: age,
-		HttpOnly: true, Secure: !f.o.InsecureCookies, SameSite: http.SameSiteLaxMode,
-	})
+	f.setCookie(w, ticketCookie, value, f.o.TicketFor)
+}
+
+// client is clientOf with what the input says of the device.
+func (f *Flow) client(r *http.Request, in input) Client {
+	c := clientOf(r)
+	c.Remembered, c.Remember = in.Device, in.Remember
+	return c
 }
 
 // clientOf is where a request comes from, as the chain's guards found it.
@@ -149,22 +179,27 @@ var pathOf = map[Step]string{
 // progress answers a step that succeeded.
 func (f *Flow) progress(w http.ResponseWriter, r *http.Request, in input, p Progress) {
 	if !in.form {
-		writeJSON(w, map[string]any{"step": p.Step, "ticket": p.Ticket, "token": p.Token})
+		writeJSON(w, map[string]any{"step": p.Step, "ticket": p.Ticket, "token": p.Token, "device": p.Device})
 		return
 	}
 	if p.Step == StepDone {
 		f.setTicket(w, "")
+		f.setCookie(w, mailCookie, "", 0)
+		if p.Device != "" {
+			f.setCookie(w, deviceCookie, p.Device, f.o.Remember)
+		}
 		f.parts.Sessions.SetCookie(w, p.Token)
 		http.Redirect(w, r, f.o.Home, http.StatusSeeOther)
 		return
 	}
 	f.setTicket(w, p.Ticket)
+	f.setCookie(w, mailCookie, "", 0)
 	http.Redirect(w, r, pathOf[p.Step], http.StatusSeeOther)
 }
 
 func writeJSON(w http.ResponseWriter, members map[string]any) {
 	for k, v := range members {
-		if v == "" {
+		if v == "" || v == Step("") {
 			delete(members, k)
 		}
 	}
@@ -185,9 +220,12 @@ type answer struct {
 func answerTo(ctx context.Context, err error) answer {
 	var locked *throttle.LockedError
 	var refused *password.RefusedError
+	var limit *otp.LimitError
 	switch {
 	case errors.As(err, &locked):
 		return answer{http.StatusTooManyRequests, "Too many attempts. Wait before you try again.", max(locked.RetryAfter, time.Second)}
+	case errors.As(err, &limit):
+		return answer{http.StatusTooManyRequests, "Too many messages or attempts. Wait before you try again.", max(limit.RetryAfter, time.Second)}
 	case errors.Is(err, throttle.ErrContention):
 		return answer{http.StatusTooManyRequests, "Too many attempts. Wait before you try again.", time.Second}
 	case errors.As(err, &refused):

@@ -43,12 +43,34 @@ const bodies = `
 {{end}}<p><label for="name">Name or email address</label><br><input id="name" name="name" value="{{.Name}}" required autocomplete="username" autocapitalize="none" spellcheck="false"></p>
 <p><label for="password">Password</label><br><input id="password" name="password" type="password" required autocomplete="current-password"></p>
 <p><button>Sign in</button></p>
-</form>{{end}}
-{{define "code"}}<form method="post" action="/login/code">
-<p><label for="code">Code from your authenticator app</label><br><input id="code" name="code" inputmode="numeric" pattern="[0-9 ]*" required autocomplete="one-time-code"></p>
-<p><button>Continue</button></p>
 </form>
-<p><a href="/login">Start again</a></p>{{end}}
+{{if .Forgot}}<p><a href="/login/forgot">I forgot my password</a></p>
+{{end}}{{if .Link}}<p><a href="/login/link">Send me a link instead</a></p>
+{{end}}{{end}}
+{{define "code"}}<form method="post" action="/login/code">
+{{if .Typed}}<p><label for="code">Recovery code</label><br><input id="code" name="code" required autocomplete="off" autocapitalize="none" spellcheck="false"></p>
+{{else}}<p><label for="code">Code from your authenticator app</label><br><input id="code" name="code" inputmode="numeric" pattern="[0-9 ]*" required autocomplete="one-time-code"></p>
+{{if .Remember}}<p><label><input type="checkbox" name="remember" value="1"> Don't ask for a code on this device for a while</label></p>
+{{end}}{{end}}<p><button>Continue</button></p>
+</form>
+{{if and .Recovery (not .Typed)}}<p><a href="/login/code?recovery=1">Use a recovery code</a></p>
+{{end}}<p><a href="/login">Start again</a></p>{{end}}
+{{define "mail"}}<form method="post" action="{{.Action}}">
+{{if .Name.AskTenant}}<p><label for="tenant">Organisation</label><br><input id="tenant" name="tenant" value="{{.Name.Tenant}}" required autocomplete="organization" autocapitalize="none" spellcheck="false"></p>
+{{end}}<p><label for="name">Name or email address</label><br><input id="name" name="name" value="{{.Name.Name}}" required autocomplete="username" autocapitalize="none" spellcheck="false"></p>
+<p><button>Send a link</button></p>
+</form>{{end}}
+{{define "sent"}}<p>If there is such an account, a message is on its way. Open its link in this browser, or type in its code.</p>
+{{template "open" .}}{{end}}
+{{define "open"}}<form method="post" action="{{.Action}}/open">
+<p><label for="code">Code from the message</label><br><input id="code" name="code" value="{{.Code}}" required autocomplete="one-time-code" autocapitalize="none" spellcheck="false"></p>
+<p><button>Continue</button></p>
+</form>{{end}}
+{{define "recovery"}}<p>Keep these where you find them without your telephone. Each works once; the ones before no longer work.</p>
+<ul>
+{{range .}}<li><code>{{.}}</code></li>
+{{end}}</ul>
+<p><a href="/account/security">I have written them down</a></p>{{end}}
 {{define "enrol"}}{{if .Secret}}<p>Scan this with an authenticator app. If you can't, type in the secret.</p>
 {{.QR}}
 <p>Secret: <code>{{.Secret}}</code></p>
@@ -79,7 +101,12 @@ const bodies = `
 <p><label for="totp-password">Present password</label><br><input id="totp-password" name="password" type="password" required autocomplete="current-password"></p>
 <p><button>{{if .Enrolled}}Set up a new device{{else}}Set up{{end}}</button></p>
 </form>
-<form method="post" action="/logout"><p><button>Sign out</button></p></form>{{end}}
+{{if .Recovery}}<h2>Recovery codes</h2>
+<form method="post" action="/account/recovery">
+<p><label for="recovery-password">Present password</label><br><input id="recovery-password" name="password" type="password" required autocomplete="current-password"></p>
+<p><button>Make new recovery codes</button></p>
+</form>
+{{end}}<form method="post" action="/logout"><p><button>Sign out</button></p></form>{{end}}
 {{define "reauthenticate"}}<p>Confirm that it is you.</p>
 <form method="post" action="/account/reauthenticate">
 <input type="hidden" name="return" value="{{.Return}}">

@@ -17,7 +17,7 @@ func (f *Flow) Routes() []guard.Route {
 	route := func(pattern, action string, g guard.Guard, h http.HandlerFunc) guard.Route {
 		return guard.Route{Pattern: pattern, Action: action, Guards: []guard.Guard{g}, Handler: h}
 	}
-	return []guard.Route{
+	routes := []guard.Route{
 		route("GET /login", "authn.login.page.read", public, f.pageLogin),
 		route("POST /login", "authn.login.begin", public, f.postLogin),
 		route("GET /login/code", "authn.login.page.read", public, f.pageCode),
@@ -34,15 +34,26 @@ func (f *Flow) Routes() []guard.Route {
 		route("GET /account/reauthenticate", "authn.account.page.read", signedIn, f.pageReauthenticate),
 		route("POST /account/reauthenticate", "authn.account.reauthenticate", signedIn, f.postReauthenticate),
 	}
+	if f.o.Recovery != nil {
+		routes = append(routes, route("POST /account/recovery", "authn.account.recovery", signedIn, f.postRecovery))
+	}
+	if f.o.Mail != nil {
+		routes = append(routes, f.mailRoutes(purposeReset, "/login/forgot", "authn.login.forgot", route, public)...)
+	}
+	if f.o.MailLogin {
+		routes = append(routes, f.mailRoutes(purposeLogin, "/login/link", "authn.login.link", route, public)...)
+	}
+	return routes
 }
 
 type askName struct {
 	AskTenant    bool
 	Tenant, Name string
+	Forgot, Link bool
 }
 
 func (f *Flow) askName(r *http.Request, in input) askName {
-	a := askName{Tenant: in.Tenant, Name: in.Name, AskTenant: true}
+	a := askName{Tenant: in.Tenant, Name: in.Name, AskTenant: true, Forgot: f.o.Mail != nil, Link: f.o.MailLogin}
 	if f.o.Tenant != nil {
 		a.AskTenant = f.o.Tenant(r) == ""
 	}
@@ -57,7 +68,7 @@ func (f *Flow) postLogin(w http.ResponseWriter, r *http.Request) {
 	in, err := f.read(w, r)
 	var p Progress
 	if err == nil {
-		p, err = f.Begin(r.Context(), in.Tenant, in.Name, in.Password, clientOf(r))
+		p, err = f.Begin(r.Context(), in.Tenant, in.Name, in.Password, f.client(r, in))
 	}
 	if err != nil {
 		f.fail(w, r, in.form, err, "Sign in", "password", f.askName(r, in))
@@ -66,18 +77,24 @@ func (f *Flow) postLogin(w http.ResponseWriter, r *http.Request) {
 	f.progress(w, r, in, p)
 }
 
-func (f *Flow) pageCode(w http.ResponseWriter, _ *http.Request) {
-	f.pages.show(w, http.StatusOK, "Second step", "", "code", nil)
+type codePage struct{ Recovery, Typed, Remember bool }
+
+func (f *Flow) codePage(r *http.Request) codePage {
+	return codePage{Recovery: f.o.Recovery != nil, Typed: r.URL.Query().Has("recovery"), Remember: f.o.Remember > 0}
+}
+
+func (f *Flow) pageCode(w http.ResponseWriter, r *http.Request) {
+	f.pages.show(w, http.StatusOK, "Second step", "", "code", f.codePage(r))
 }
 
 func (f *Flow) postCode(w http.ResponseWriter, r *http.Request) {
 	in, err := f.read(w, r)
 	var p Progress
 	if err == nil {
-		p, err = f.Code(r.Context(), in.Ticket, in.Code, clientOf(r))
+		p, err = f.Code(r.Context(), in.Ticket, in.Code, f.client(r, in))
 	}
 	if err != nil {
-		f.fail(w, r, in.form, err, "Second step", "code", nil)
+		f.fail(w, r, in.form, err, "Second step", "code", f.codePage(r))
 		return
 	}
 	f.progress(w, r, in, p)
@@ -104,11 +121,7 @@ func (f *Flow) showEnrolment(w http.ResponseWriter, action string, e totp.Enrolm
 // pageEnrol shows a new seed. The enrolment it begins counts for nothing
 // before it is confirmed.
 func (f *Flow) pageEnrol(w http.ResponseWriter, r *http.Request) {
-	ticket := ""
-	if c, err := r.Cookie(f.ticketCookie()); err == nil {
-		ticket = c.Value
-	}
-	e, err := f.Enrol(r.Context(), ticket)
+	e, err := f.Enrol(r.Context(), f.cookie(r, ticketCookie))
 	if err != nil {
 		f.fail(w, r, true, err, enrolTitle, "enrol", enrolPage{Action: "/login/enrol", Restart: "/login"})
 		return
@@ -127,7 +140,7 @@ func (f *Flow) postEnrol(w http.ResponseWriter, r *http.Request) {
 	}
 	var p Progress
 	if err == nil {
-		p, err = f.Confirm(r.Context(), in.Ticket, in.Code, clientOf(r))
+		p, err = f.Confirm(r.Context(), in.Ticket, in.Code, f.client(r, in))
 	}
 	if err != nil {
 		f.fail(w, r, in.form, err, enrolTitle, "enrol", enrolPage{Action: "/login/enrol", Restart: "/login/enrol"})
@@ -153,7 +166,7 @@ func (f *Flow) postChange(w http.ResponseWriter, r *http.Request) {
 	in, err := f.read(w, r)
 	var p Progress
 	if err == nil {
-		p, err = f.Change(r.Context(), in.Ticket, in.New, clientOf(r))
+		p, err = f.Change(r.Context(), in.Ticket, in.New, f.client(r, in))
 	}
 	if err != nil {
 		f.fail(w, r, in.form, err, "Choose a new password", "change", changePage{Action: "/login/password"})

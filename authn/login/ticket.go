@@ -18,6 +18,7 @@ type ticket struct {
 	Hash    []byte           `json:"p"` // of the password that was proven
 	Expires int64            `json:"x"`
 	Since   int64            `json:"s,omitempty"` // of the oldest proof, if elsewhere
+	Reset   bool             `json:"r,omitempty"` // leads to a new password, not to a session
 }
 
 func (t *ticket) has(method string) bool { return t.Factors[method] != 0 }
