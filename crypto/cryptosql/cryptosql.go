@@ -39,7 +39,12 @@ func Migrate(ctx context.Context, owner *sql.DB) error {
 func Tables() []string { return []string{"crypto_keys", "crypto_tombstones"} }
 
 // A Store is a [crypto.KeyStore] in SQL.
-type Store struct{ db *sqldb.DB }
+type Store struct {
+	db *sqldb.DB
+	// The questions that a cold key costs, prepared. On SQLite only, where one
+	// statement needs no transaction to see one state, nor for its tenant.
+	get, latest *sql.Stmt
+}
 
 var _ crypto.KeyStore = (*Store)(nil)
 
@@ -49,7 +54,18 @@ func New(ctx context.Context, pool *sql.DB) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cryptosql: %w", err)
 	}
-	return &Store{db}, nil
+	s := &Store{db: db}
+	if db.Dialect != sqldb.SQLite {
+		return s, nil
+	}
+	// They live as long as the pool.
+	if s.get, err = pool.PrepareContext(ctx, getSQL); err == nil {
+		s.latest, err = pool.PrepareContext(ctx, latestSQL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cryptosql: prepare: %w", err)
+	}
+	return s, nil
 }
 
 // lock keeps an insertion and a destruction of the same subject, or of the
@@ -138,26 +154,43 @@ func scan(tenant string, row interface{ Scan(...any) error }, more ...any) (cryp
 	return r, nil
 }
 
+const (
+	getSQL = "SELECT " + columns + " FROM crypto_keys WHERE tenant = ? AND id = ?"
+	// One query answers for the key and its tombstones; without a key, the
+	// tombstones are asked for alone.
+	latestSQL = "SELECT " + columns + `,
+		(SELECT COUNT(*) FROM crypto_tombstones WHERE tenant = ? AND subject IN (?, '') AND allowed <= at)
+		FROM crypto_keys WHERE tenant = ? AND subject = ? AND use_for = ? ORDER BY version DESC LIMIT 1`
+)
+
 // Get returns a key by id.
 func (s *Store) Get(ctx context.Context, tenant string, id crypto.KeyID) (r crypto.Record, err error) {
+	if s.get != nil && tenant != "" {
+		if r, err = scan(tenant, s.get.QueryRowContext(ctx, tenant, id[:])); !sqldb.Transient(err) {
+			return r, err
+		}
+	}
 	err = s.db.View(ctx, tenant, func(tx *sqldb.Tx) (err error) {
-		r, err = scan(tenant, tx.Row(ctx, "SELECT "+columns+" FROM crypto_keys WHERE tenant = ? AND id = ?", tenant, id[:]))
+		r, err = scan(tenant, tx.Row(ctx, getSQL, tenant, id[:]))
 		return err
 	})
 	return r, err
 }
 
 // Latest returns the scope's highest version that is not destroyed.
-func (s *Store) Latest(ctx context.Context, sc crypto.Scope) (r crypto.Record, err error) {
-	err = s.db.View(ctx, sc.Tenant, func(tx *sqldb.Tx) error {
-		r = crypto.Record{}
-		// One query answers for the key and its tombstones; without a key,
-		// the tombstones are asked for alone.
+func (s *Store) Latest(ctx context.Context, sc crypto.Scope) (crypto.Record, error) {
+	args := []any{sc.Tenant, sc.Subject, sc.Tenant, sc.Subject, sc.Use}
+	if s.latest != nil && sc.Tenant != "" {
 		var gone int
-		got, err := scan(sc.Tenant, tx.Row(ctx, "SELECT "+columns+`,
-			(SELECT COUNT(*) FROM crypto_tombstones WHERE tenant = ? AND subject IN (?, '') AND allowed <= at)
-			FROM crypto_keys WHERE tenant = ? AND subject = ? AND use_for = ? ORDER BY version DESC LIMIT 1`,
-			sc.Tenant, sc.Subject, sc.Tenant, sc.Subject, sc.Use), &gone)
+		got, err := scan(sc.Tenant, s.latest.QueryRowContext(ctx, args...), &gone)
+		if !errors.Is(err, crypto.ErrNotFound) && !sqldb.Transient(err) {
+			return standing(got, gone, err)
+		}
+	}
+	var r crypto.Record
+	err := s.db.View(ctx, sc.Tenant, func(tx *sqldb.Tx) error {
+		var gone int
+		got, err := scan(sc.Tenant, tx.Row(ctx, latestSQL, args...), &gone)
 		if errors.Is(err, crypto.ErrNotFound) {
 			buried, err := erased(ctx, tx, sc.Tenant, sc.Subject)
 			if err != nil {
@@ -167,20 +200,23 @@ func (s *Store) Latest(ctx context.Context, sc crypto.Scope) (r crypto.Record, e
 				return crypto.ErrShredded
 			}
 		}
-		if err != nil {
-			return err
-		}
-		if gone > 0 {
-			return crypto.ErrShredded
-		}
-		if !got.Destroyed.IsZero() {
-			r.Version = got.Version
-			return crypto.ErrNotFound
-		}
-		r = got
-		return nil
+		r, err = standing(got, gone, err)
+		return err
 	})
 	return r, err
+}
+
+// standing is what Latest returns of a key and the number of its tombstones.
+func standing(got crypto.Record, gone int, err error) (crypto.Record, error) {
+	switch {
+	case err != nil:
+		return crypto.Record{}, err
+	case gone > 0:
+		return crypto.Record{}, crypto.ErrShredded
+	case !got.Destroyed.IsZero():
+		return crypto.Record{Version: got.Version}, crypto.ErrNotFound
+	}
+	return got, nil
 }
 
 // Versions returns the scope's keys that are not destroyed, latest first.

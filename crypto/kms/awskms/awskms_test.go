@@ -95,7 +95,7 @@ func client(address string) *awskmsapi.Client {
 	return awskmsapi.NewFromConfig(aws.Config{
 		Region: "eu-north-1", BaseEndpoint: &address, HTTPClient: &http.Client{},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "SECRET"}, nil
+			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "the-forty-characters-of-a-secret-key-0000"}, nil
 		}),
 	})
 }

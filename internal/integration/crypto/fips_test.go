@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The family's tests pass in a program that may use nothing but what FIPS
+// The family's tests, key services among them, pass in a program that may use nothing but what FIPS
 // 140-3 approves: sealing, streams, bundles, blind indexes and TLS work, and
 // what is outside the boundary (deterministic sealing, passphrases) refuses
 // with crypto.ErrFIPS instead of panicking.
