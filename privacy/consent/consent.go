@@ -8,7 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
@@ -33,6 +34,11 @@ type Choice struct {
 	Purpose privacy.Purpose // what for
 	Notice  string          // the version of the notice the person saw
 	Method  string          // how the person decided: "web form", "phone"
+	// Explicit says that the person made a statement of its own for this
+	// purpose, as special-category data needs (GDPR Art. 9(2)(a)).
+	Explicit bool
+	// Guardian is the account id of who decides for a child; empty for none.
+	Guardian string
 }
 
 func (c Choice) validate() error {
@@ -42,6 +48,9 @@ func (c Choice) validate() error {
 		if f.value == "" || len(f.value) > auditlog.MaxName {
 			return fmt.Errorf("%w: %s: want 1 to %d bytes", ErrChoice, f.name, auditlog.MaxName)
 		}
+	}
+	if len(c.Guardian) > auditlog.MaxName || c.Guardian == c.Subject {
+		return fmt.Errorf("%w: Guardian: want at most %d bytes and another person", ErrChoice, auditlog.MaxName)
 	}
 	return nil
 }
@@ -65,28 +74,73 @@ type Store interface {
 	Chain(ctx context.Context, tenant, subject string) ([]Entry, error)
 }
 
+// Notices knows the versions of privacy notices. *notice.Register of package
+// privacy/notice is one.
+type Notices interface {
+	// Stands reports whether consent to a purpose that was given under a
+	// version still counts: the version was published, and the purpose has
+	// not materially changed since.
+	Stands(ctx context.Context, tenant string, p privacy.Purpose, version string) (bool, error)
+}
+
+// Options are the options of a [Ledger].
+type Options struct {
+	// Notices checks versions; nil takes any version for good, which shows
+	// in evidence.
+	Notices Notices
+	// Minor tells whether a person is too young to consent alone; nil means
+	// that no one is, which shows in evidence. See [DigitalAge].
+	Minor func(ctx context.Context, tenant, subject string) (bool, error)
+}
+
 // A Ledger is the consents of people. It is safe for concurrent use, also by
 // several processes on one store.
 type Ledger struct {
 	store Store
 	key   []byte
 	rec   auditlog.Recorder
+	o     Options
+	cache atomic.Pointer[Cache]
 }
 
 // New makes a ledger. The key, KeySize random bytes, is kept apart from the
 // store: whoever has both can rewrite history.
-func New(store Store, key []byte, rec auditlog.Recorder) (*Ledger, error) {
+func New(store Store, key []byte, rec auditlog.Recorder, o Options) (*Ledger, error) {
 	switch {
 	case store == nil || rec == nil:
 		return nil, errors.New("consent: New needs a store and a recorder")
 	case len(key) != KeySize:
 		return nil, fmt.Errorf("consent: the key has %d bytes, want %d", len(key), KeySize)
 	}
-	return &Ledger{store, append([]byte(nil), key...), rec}, nil
+	return &Ledger{store: store, key: append([]byte(nil), key...), rec: rec, o: o}, nil
 }
 
-// Give records that a person agreed.
-func (l *Ledger) Give(ctx context.Context, c Choice) (Entry, error) { return l.append(ctx, c, true) }
+// Give records that a person agreed. It is refused for a version of the notice
+// that doesn't stand, and for a child without a guardian (GDPR Art. 8).
+func (l *Ledger) Give(ctx context.Context, c Choice) (Entry, error) {
+	if err := c.validate(); err != nil {
+		return Entry{}, err
+	}
+	if l.o.Notices != nil {
+		ok, err := l.o.Notices.Stands(ctx, c.Tenant, c.Purpose, c.Notice)
+		if err != nil {
+			return Entry{}, fmt.Errorf("consent: notice: %w", err)
+		}
+		if !ok {
+			return Entry{}, fmt.Errorf("%w: Notice: this version is not in force for the purpose", ErrChoice)
+		}
+	}
+	if l.o.Minor != nil && c.Guardian == "" {
+		minor, err := l.o.Minor(ctx, c.Tenant, c.Subject)
+		if err != nil {
+			return Entry{}, fmt.Errorf("consent: age: %w", err)
+		}
+		if minor {
+			return Entry{}, fmt.Errorf("%w: Guardian: a child can't consent alone", ErrChoice)
+		}
+	}
+	return l.append(ctx, c, true)
+}
 
 // Withdraw records that a person no longer agrees. It is effective when it
 // returns.
@@ -125,6 +179,9 @@ func (l *Ledger) append(ctx context.Context, c Choice, given bool) (Entry, error
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
+		if c := l.cache.Load(); c != nil {
+			c.forget(e.Tenant, e.Subject) // also after an error: it may stand
+		}
 		if err != nil {
 			return Entry{}, fmt.Errorf("consent: append: %w", err)
 		}
@@ -144,6 +201,7 @@ func event(e Entry) auditlog.Event {
 		Attrs: []auditlog.Attr{
 			auditlog.String("purpose", string(e.Purpose)), auditlog.String("notice", e.Notice),
 			auditlog.String("method", e.Method), auditlog.Int("seq", e.Seq), auditlog.String("head", hex.EncodeToString(e.MAC[:])),
+			auditlog.Bool("explicit", e.Explicit),
 		},
 	}
 }
@@ -171,16 +229,41 @@ func (l *Ledger) Chain(ctx context.Context, tenant, subject string) ([]Entry, er
 // Consented reports whether a person agrees to the purpose now: the last
 // entry for it decides, and without one the answer is no.
 func (l *Ledger) Consented(ctx context.Context, tenant, subject string, p privacy.Purpose) (bool, error) {
+	e, ok, err := l.last(ctx, tenant, subject, p)
+	return ok && e.Given, err
+}
+
+// ExplicitlyConsented is like Consented for purposes that need a statement of
+// its own: special-category data.
+func (l *Ledger) ExplicitlyConsented(ctx context.Context, tenant, subject string, p privacy.Purpose) (bool, error) {
+	e, ok, err := l.last(ctx, tenant, subject, p)
+	return ok && e.Given && e.Explicit, err
+}
+
+// last returns the last entry for a purpose that still counts.
+func (l *Ledger) last(ctx context.Context, tenant, subject string, p privacy.Purpose) (Entry, bool, error) {
 	chain, err := l.Chain(ctx, tenant, subject)
 	if err != nil {
-		return false, err
+		return Entry{}, false, err
 	}
 	for i := len(chain) - 1; i >= 0; i-- {
-		if chain[i].Purpose == p {
-			return chain[i].Given, nil
+		if e := chain[i]; e.Purpose == p {
+			stands, err := l.stands(ctx, e)
+			return e, stands, err
 		}
 	}
-	return false, nil
+	return Entry{}, false, nil
+}
+
+func (l *Ledger) stands(ctx context.Context, e Entry) (bool, error) {
+	if l.o.Notices == nil || !e.Given {
+		return true, nil
+	}
+	ok, err := l.o.Notices.Stands(ctx, e.Tenant, e.Purpose, e.Notice)
+	if err != nil {
+		return false, fmt.Errorf("consent: notice: %w", err)
+	}
+	return ok, nil
 }
 
 // mac binds an entry to everything in it and to its predecessor. Fields are
@@ -196,7 +279,11 @@ func (l *Ledger) mac(e Entry, previous [sha256.Size]byte) (sum [sha256.Size]byte
 		fixed[16] = 1
 	}
 	h.Write(fixed[:])
-	for _, s := range []string{e.Tenant, e.Subject, string(e.Purpose), e.Notice, e.Method, e.Actor} {
+	fields := []string{e.Tenant, e.Subject, string(e.Purpose), e.Notice, e.Method, e.Actor}
+	if e.Explicit || e.Guardian != "" { // entries without them keep the MAC they always had
+		fields = append(fields, e.Guardian, strconv.FormatBool(e.Explicit))
+	}
+	for _, s := range fields {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(s))) //nolint:gosec // bounded by validate and MaxName
 		h.Write(n[:])
@@ -213,7 +300,9 @@ func (l *Ledger) Controls() []controls.Control {
 		ID: "privacy.consent",
 		Parameters: []controls.Parameter{
 			controls.Text("link", "HMAC-SHA-256"),
-			controls.Duration("withdrawal_effective_within", 0),
+			controls.Duration("withdrawal_effective_within", l.staleness()),
+			controls.Bool("notices_checked", l.o.Notices != nil),
+			controls.Bool("age_checked", l.o.Minor != nil),
 		},
 		Probe: l.probe,
 	}}
@@ -232,37 +321,8 @@ func (l *Ledger) probe(ctx context.Context) controls.Result {
 	if err := forged.Append(ctx, e); err != nil {
 		return controls.Errored("probe: %v", err)
 	}
-	if ok, _ := (&Ledger{forged, l.key, l.rec}).Consented(ctx, "probe", "probe", "probe"); ok {
+	if ok, _ := (&Ledger{store: forged, key: l.key, rec: l.rec}).Consented(ctx, "probe", "probe", "probe"); ok {
 		return controls.Failed("an entry written past the ledger counted as consent")
 	}
 	return controls.Passed("no consent was assumed, and an entry written past the ledger was refused")
-}
-
-// Memory is a [Store] in memory, for tests and single processes that can
-// afford to forget.
-type Memory struct {
-	mu     sync.Mutex
-	chains map[[2]string][]Entry
-}
-
-// NewMemory makes an empty store.
-func NewMemory() *Memory { return &Memory{chains: make(map[[2]string][]Entry)} }
-
-// Append stores an entry.
-func (m *Memory) Append(_ context.Context, e Entry) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k := [2]string{e.Tenant, e.Subject}
-	if e.Seq != len(m.chains[k])+1 {
-		return ErrConflict
-	}
-	m.chains[k] = append(m.chains[k], e)
-	return nil
-}
-
-// Chain returns a copy of a subject's entries.
-func (m *Memory) Chain(_ context.Context, tenant, subject string) ([]Entry, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return append([]Entry(nil), m.chains[[2]string{tenant, subject}]...), nil
 }

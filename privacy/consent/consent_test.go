@@ -25,7 +25,7 @@ func choice(purpose privacy.Purpose) consent.Choice {
 
 func newLedger(t *testing.T, s consent.Store) *consent.Ledger {
 	t.Helper()
-	l, err := consent.New(s, key, &auditlogtest.Recorder{})
+	l, err := consent.New(s, key, &auditlogtest.Recorder{}, consent.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestChoiceThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 	down := errors.New("disk full")
 	rec := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return down })
 	s := consent.NewMemory()
-	l, err := consent.New(s, key, rec)
+	l, err := consent.New(s, key, rec, consent.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestChoiceThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 func TestEventsCarryTheHead(t *testing.T) {
 	var got auditlog.Event
 	rec := auditlog.RecorderFunc(func(_ context.Context, ev auditlog.Event) error { got = ev; return nil })
-	l, err := consent.New(consent.NewMemory(), key, rec)
+	l, err := consent.New(consent.NewMemory(), key, rec, consent.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,13 +189,13 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("no tenant: %v", err)
 	}
 	rec := &auditlogtest.Recorder{}
-	if _, err := consent.New(nil, key, rec); err == nil {
+	if _, err := consent.New(nil, key, rec, consent.Options{}); err == nil {
 		t.Error("a ledger without a store was made")
 	}
-	if _, err := consent.New(consent.NewMemory(), key[:16], rec); err == nil {
+	if _, err := consent.New(consent.NewMemory(), key[:16], rec, consent.Options{}); err == nil {
 		t.Error("a short key was accepted")
 	}
-	if _, err := consent.New(consent.NewMemory(), key, nil); err == nil {
+	if _, err := consent.New(consent.NewMemory(), key, nil, consent.Options{}); err == nil {
 		t.Error("a ledger without a recorder was made")
 	}
 }

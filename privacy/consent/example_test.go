@@ -14,7 +14,7 @@ func Example() {
 	key := make([]byte, consent.KeySize)
 	rand.Read(key) // kept apart from the store
 	log := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
-	ledger, err := consent.New(consent.NewMemory(), key, log)
+	ledger, err := consent.New(consent.NewMemory(), key, log, consent.Options{})
 	if err != nil {
 		panic(err)
 	}

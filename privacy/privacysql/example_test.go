@@ -20,6 +20,6 @@ func Example() {
 		if err != nil {
 			return nil, err
 		}
-		return consent.New(store, key, log)
+		return consent.New(store, key, log, consent.Options{})
 	}
 }

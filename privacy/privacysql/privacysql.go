@@ -2,7 +2,7 @@
 //
 //	err := privacysql.Migrate(ctx, owner)          // as the tables' owner
 //	store, err := privacysql.NewConsent(ctx, pool) // as the runtime role
-//	ledger, err := consent.New(store, key, log)
+//	ledger, err := consent.New(store, key, log, consent.Options{})
 //
 // The tables are append-only: on PostgreSQL give the runtime role
 // SELECT and INSERT on them and no more (see [Tables]). Whoever can write the
@@ -47,18 +47,15 @@ func NewConsent(ctx context.Context, pool *sql.DB) (*Consent, error) {
 
 // Append stores an entry in the place after the last one.
 func (c *Consent) Append(ctx context.Context, e consent.Entry) error {
-	given := 0
-	if e.Given {
-		given = 1
-	}
+	given, explicit := number(e.Given), number(e.Explicit)
 	return c.db.Tx(ctx, e.Tenant, func(tx *sqldb.Tx) error {
 		// A place can be taken only when the one before it is: the primary
 		// key decides between writers who see the same chain.
 		n, err := tx.Exec(ctx, `INSERT INTO privacy_consent
-			(tenant, subject, seq, given, purpose, notice, method, actor, at, mac)
-			SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS INTEGER), CAST(? AS INTEGER), ?, ?, ?, ?, CAST(? AS BIGINT), ?
+			(tenant, subject, seq, given, purpose, notice, method, actor, at, mac, explicit, guardian)
+			SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS INTEGER), CAST(? AS INTEGER), ?, ?, ?, ?, CAST(? AS BIGINT), ?, CAST(? AS INTEGER), ?
 			WHERE (SELECT COUNT(*) FROM privacy_consent WHERE tenant = ? AND subject = ?) = CAST(? AS INTEGER)`,
-			e.Tenant, e.Subject, e.Seq, given, string(e.Purpose), e.Notice, e.Method, e.Actor, e.Time.UnixMicro(), e.MAC[:],
+			e.Tenant, e.Subject, e.Seq, given, string(e.Purpose), e.Notice, e.Method, e.Actor, e.Time.UnixMicro(), e.MAC[:], explicit, e.Guardian,
 			e.Tenant, e.Subject, e.Seq-1)
 		if sqldb.Duplicate(err) || err == nil && n == 0 {
 			return consent.ErrConflict
@@ -74,22 +71,29 @@ func (c *Consent) Chain(ctx context.Context, tenant, subject string) ([]consent.
 		list = nil // a retry starts over
 		return tx.Rows(ctx, func(rows *sql.Rows) error {
 			var e consent.Entry
-			var given int
+			var given, explicit int
 			var purpose string
 			var at int64
 			var mac []byte
-			if err := rows.Scan(&e.Seq, &given, &purpose, &e.Notice, &e.Method, &e.Actor, &at, &mac); err != nil {
+			if err := rows.Scan(&e.Seq, &given, &purpose, &e.Notice, &e.Method, &e.Actor, &at, &mac, &explicit, &e.Guardian); err != nil {
 				return fmt.Errorf("privacysql: scan: %w", err)
 			}
 			e.Tenant, e.Subject, e.Purpose = tenant, subject, privacy.Purpose(purpose)
-			e.Given, e.Time = given == 1, time.UnixMicro(at).UTC()
+			e.Given, e.Explicit, e.Time = given == 1, explicit == 1, time.UnixMicro(at).UTC()
 			if copy(e.MAC[:], mac) != len(e.MAC) || len(mac) != len(e.MAC) {
 				return fmt.Errorf("%w: entry %d of subject %q has a MAC of %d bytes", consent.ErrTampered, e.Seq, subject, len(mac))
 			}
 			list = append(list, e)
 			return nil
-		}, `SELECT seq, given, purpose, notice, method, actor, at, mac FROM privacy_consent
+		}, `SELECT seq, given, purpose, notice, method, actor, at, mac, explicit, guardian FROM privacy_consent
 			WHERE tenant = ? AND subject = ? ORDER BY seq`, tenant, subject)
 	})
 	return list, err
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

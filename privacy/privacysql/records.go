@@ -25,16 +25,12 @@ func NewRecords(ctx context.Context, pool *sql.DB) (*Records, error) {
 
 // Append stores the version after the latest one.
 func (s *Records) Append(ctx context.Context, r record.Record) error {
-	open := 0
-	if r.Open {
-		open = 1
-	}
 	return s.db.Tx(ctx, r.Tenant, func(tx *sqldb.Tx) error {
 		// The primary key decides between writers who saw the same version.
 		n, err := tx.Exec(ctx, `INSERT INTO privacy_record (tenant, kind, id, version, subject, open, data, mac)
 			SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS INTEGER), CAST(? AS TEXT), CAST(? AS INTEGER), ?, ?
 			WHERE (SELECT COALESCE(MAX(version), 0) FROM privacy_record WHERE tenant = ? AND kind = ? AND id = ?) = CAST(? AS INTEGER)`,
-			r.Tenant, r.Kind, r.ID, r.Version, r.Subject, open, r.Data, r.MAC,
+			r.Tenant, r.Kind, r.ID, r.Version, r.Subject, number(r.Open), r.Data, r.MAC,
 			r.Tenant, r.Kind, r.ID, r.Version-1)
 		if sqldb.Duplicate(err) || err == nil && n == 0 {
 			return record.ErrConflict

@@ -315,7 +315,7 @@ func (s *Service) openPrivacy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.ledger, err = consent.New(store, s.keys.subkey("consent"), s.recorder); err != nil {
+	if s.ledger, err = consent.New(store, s.keys.subkey("consent"), s.recorder, consent.Options{}); err != nil {
 		return err
 	}
 	if s.gate, err = privacy.NewGate(purposes, s.ledger, s.recorder); err != nil {

@@ -39,7 +39,7 @@ func TestConsentStoresConform(t *testing.T) {
 // A SQL writer turns a withdrawal into a consent.
 func TestUpdatePastTheLedgerIsFound(t *testing.T) {
 	pool := schema.SQLite(t)
-	ledger, err := consent.New(store(t, pool), bytes.Repeat([]byte{7}, consent.KeySize), &auditlogtest.Recorder{})
+	ledger, err := consent.New(store(t, pool), bytes.Repeat([]byte{7}, consent.KeySize), &auditlogtest.Recorder{}, consent.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func Run(t *testing.T, open func(*testing.T) consent.Store) {
 func entry(tenant, subject string, seq int) consent.Entry {
 	return consent.Entry{
 		Seq: seq, Given: seq%2 == 1, Actor: "actor-'1'", Time: time.Date(2026, 3, 4, 5, 6, 7, 891011000, time.UTC),
-		Choice: consent.Choice{Tenant: tenant, Subject: subject, Purpose: "benefits", Notice: "2026-1 ü", Method: "web; form"},
+		Choice: consent.Choice{Tenant: tenant, Subject: subject, Purpose: "benefits", Notice: "2026-1 ü", Method: "web; form", Explicit: seq%2 == 0, Guardian: "g-1"},
 		MAC:    [32]byte{0, byte(seq), 255},
 	}
 }

@@ -1,0 +1,2 @@
+ALTER TABLE privacy_consent ADD COLUMN explicit INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE privacy_consent ADD COLUMN guardian TEXT NOT NULL DEFAULT '';
