@@ -3,6 +3,7 @@ module github.com/surety-go/surety/internal/bench
 go 1.26.4
 
 require (
+	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/sethvargo/go-limiter v0.7.1
@@ -22,11 +23,13 @@ require (
 	go.opentelemetry.io/otel/metric v1.41.0 // indirect
 	go.opentelemetry.io/otel/trace v1.41.0 // indirect
 	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/text v0.31.0 // indirect
+	rsc.io/qr v0.2.0 // indirect
 )
 
 require (
 	github.com/surety-go/surety v0.0.0-00010101000000-000000000000
-	golang.org/x/crypto v0.45.0 // indirect
+	golang.org/x/crypto v0.45.0
 	golang.org/x/sys v0.39.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
 )

@@ -15,6 +15,8 @@ var groups = []func() Group{
 	auditLog,
 	limits,
 	tokens,
+	sessionChecks,
+	passwords,
 	redaction,
 }
 
