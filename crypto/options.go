@@ -28,8 +28,8 @@ type Options struct {
 	// destroyed: the columns of blind indexes, search indexes, caches. It is
 	// called after the keys are gone, with an empty subject for a whole
 	// tenant; its error means that there is no receipt, and destroying again
-	// calls it again. nil leaves that to the application, which shows in
-	// evidence.
+	// calls it again. So does replaying after a restore. nil leaves that to
+	// the application, which shows in evidence.
 	Clear func(ctx context.Context, tenant, subject string) error
 	// Approver names the second person for destroying a whole tenant's keys;
 	// without one, that is refused.

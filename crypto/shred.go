@@ -307,5 +307,8 @@ func (k *Keeper) Replay(ctx context.Context, e *auditlog.Entry) error {
 	for _, d := range gone {
 		k.cache.forget(ts.Tenant, d.ID)
 	}
+	if err == nil && len(gone) > 0 && k.o.Clear != nil { // the backup brought indexes back too
+		err = k.o.Clear(ctx, ts.Tenant, ts.Subject)
+	}
 	return err
 }
