@@ -106,7 +106,7 @@ func (q *query) object(i int) (any, error) {
 }
 
 // inlineVisits is how many roles a decision knows without allocating.
-const inlineVisits = 16
+const inlineVisits = 12
 
 // A decider is one decision being made. It stays on the stack.
 type decider struct {
@@ -119,9 +119,9 @@ type decider struct {
 	visits [inlineVisits]visit
 	more   []visit
 	count  int
-	ranges [maxSlots][2]int // of visits, by slot
-	at     [maxSlots]int    // the visit at hand, by slot
-	any    [maxSlots]bool   // rules at hand have a pattern of names there
+	ranges [maxSlots][2]uint16 // of visits, by slot
+	at     [maxSlots]uint16    // the visit at hand, by slot
+	any    [maxSlots]bool      // rules at hand have a pattern of names there
 
 	segments [maxSegments]uint64
 	depth    int
@@ -131,10 +131,8 @@ type decider struct {
 	order  uint64
 	number uint32
 	effect ruleEffect
-	plan   *plan
-	role   int             // the role type of the trail
-	hops   uint8           // how many roles the subject of the rule is away
-	trail  [maxHops]uint32 // the lines that lead there
+	plan   *plan // at hand
+	by     *plan // by which the rule was found that counts
 	err    error
 }
 
@@ -250,26 +248,45 @@ func (d *decider) closure(s *slot, i int) {
 		x.domainHash = d.s.m.noDomain
 	}
 	first := d.count
-	d.addVisit(visit{name: d.q.text[s.request], hash: d.hash(s.request), parent: -1})
+	d.addVisit(visit{name: d.q.text[s.request], hash: d.hash(s.request)})
 	for at := first; at < d.count; at++ {
 		v := *d.visit(at)
 		if v.hops == maxHops {
 			continue
 		}
+		if g.plain {
+			d.climb(g, v, x.domain, x.domainHash, first)
+			continue
+		}
 		x.name, x.nameHash, x.n, x.d, x.at = v.name, v.hash, 0, 0, 0
 		x.list = g.table.get(key(mix(x.nameHash, x.domainHash)))
 		for n, ok := g.step(d.s.m, &x, &d.now); ok; n, ok = g.step(d.s.m, &x, &d.now) {
-			to, hash := g.rows.values(n)[1], g.rows.meta(n).order
-			if !d.visited(first, to, hash) && at < maxVisits {
-				d.addVisit(visit{to, hash, n, int16(at), v.hops + 1}) //nolint:gosec // below maxVisits
-			}
+			d.reach(first, g.rows.values(n)[1], g.rows.meta(n).order, v.hops+1)
 		}
 	}
-	d.ranges[i] = [2]int{first, d.count}
+	d.ranges[i] = [2]uint16{uint16(first), uint16(d.count)} //nolint:gosec // at most maxVisits
 }
 
-// maxVisits bounds the roles of one subject that count.
-const maxVisits = 1<<15 - 1
+// climb takes the roles given to a name, where lines have no patterns.
+func (d *decider) climb(g *graph, v visit, domain string, domainHash uint64, first int) {
+	for _, n := range g.table.get(key(mix(v.hash, domainHash))) {
+		c, i := g.rows.chunks[n/chunkSize], int(n%chunkSize)
+		values, m := c.values[i*g.rows.stride:(i+1)*g.rows.stride], &c.meta[i]
+		if values[0] == v.name && (!g.kind.domain || values[2] == domain) && m.valid(&d.now) {
+			d.reach(first, values[1], m.order, v.hops+1)
+		}
+	}
+}
+
+// maxVisits bounds the roles of one request that count.
+const maxVisits = 1<<16 - 1
+
+// reach adds a role, once.
+func (d *decider) reach(first int, name string, hash uint64, hops uint8) {
+	if d.count < maxVisits && !d.visited(first, name, hash) {
+		d.addVisit(visit{name, hash, hops})
+	}
+}
 
 func (d *decider) visited(first int, name string, hash uint64) bool {
 	for i := first; i < d.count; i++ {
@@ -326,7 +343,7 @@ func (d *decider) probe(p *plan, ix *index, i int, h uint64) bool {
 		return false
 	case slotRole:
 		for at := d.ranges[i][0]; at < d.ranges[i][1]; at++ {
-			if d.at[i] = at; d.probe(p, ix, i+1, mix(h, d.visit(at).hash)) {
+			if d.at[i] = at; d.probe(p, ix, i+1, mix(h, d.visit(int(at)).hash)) {
 				return true
 			}
 		}
@@ -345,7 +362,7 @@ func (d *decider) probe(p *plan, ix *index, i int, h uint64) bool {
 func (d *decider) shapeHash(h shape) uint64 {
 	x := h.start()
 	for mask := h.literals; mask != 0; mask &= mask - 1 {
-		x = mix(x, d.segments[bits.TrailingZeros32(mask)&(maxSegments-1)])
+		x = mix(x, d.segments[bits.TrailingZeros32(mask)])
 	}
 	return x
 }
@@ -355,8 +372,25 @@ func (d *decider) shapeHash(h shape) uint64 {
 func (d *decider) consider(p *plan, n uint32) bool {
 	d.row = d.s.rules[d.m.rules].at(n)
 	for i := range p.slots {
-		if ok, err := d.fits(p, i); err != nil || !ok {
-			return d.fail(err)
+		s := &p.slots[i]
+		have, want := d.row.values[s.rule], d.q.text[s.request]
+		switch s.kind {
+		case slotPath:
+			if ok, err := d.row.compiled[s.pattern].matches(want); err != nil || !ok {
+				return d.fail(err)
+			}
+			continue
+		case slotRole:
+			if d.any[i] {
+				if !d.isAny(s, i, have) {
+					return false
+				}
+				continue
+			}
+			want = d.visit(int(d.at[i])).name
+		}
+		if have != want && (s.kind != slotAny || have != "*") {
+			return false
 		}
 	}
 	for _, x := range p.rest {
@@ -367,29 +401,16 @@ func (d *decider) consider(p *plan, n uint32) bool {
 	return d.apply(n)
 }
 
-// fits compares a slot of the rule.
-func (d *decider) fits(p *plan, i int) (bool, error) {
-	s := &p.slots[i]
-	have := d.row.values[s.rule]
-	switch s.kind {
-	case slotAny:
-		return have == "*" || have == d.q.text[s.request], nil
-	case slotPath:
-		return d.row.compiled[s.pattern].matches(d.q.text[s.request])
-	case slotRole:
-		if !d.any[i] {
-			return have == d.visit(d.at[i]).name, nil
+// isAny compares a name of a rule, which is a pattern, with all that the
+// request's is.
+func (d *decider) isAny(s *slot, i int, have string) bool {
+	t := d.s.graphs[s.role].kind
+	for at := d.ranges[i][0]; at < d.ranges[i][1]; at++ {
+		if t.matches(d.visit(int(at)).name, have) {
+			return true
 		}
-		t := d.s.graphs[s.role].kind
-		for at := d.ranges[i][0]; at < d.ranges[i][1]; at++ {
-			if t.matches(d.visit(at).name, have) {
-				d.at[i] = at
-				return true, nil
-			}
-		}
-		return false, nil
 	}
-	return have == d.q.text[s.request], nil
+	return false
 }
 
 // apply lets a rule that matches count, and reports whether the decision is
@@ -439,16 +460,7 @@ func (d *decider) height() int {
 
 func (d *decider) take(n uint32, rank int64) {
 	d.found, d.number, d.effect, d.rank, d.order = true, n, d.row.effect, rank, d.row.order
-	d.hops = 0
-	if d.plan == nil || d.plan.subject < 0 {
-		return
-	}
-	i := d.plan.subject
-	d.role = d.plan.slots[i].role
-	for v := d.visit(d.at[i]); v.parent >= 0; v = d.visit(int(v.parent)) {
-		d.trail[v.hops-1] = v.edge
-		d.hops = max(d.hops, v.hops)
-	}
+	d.by = d.plan
 }
 
 // none is the number of no rule.

@@ -47,13 +47,12 @@ type Decision struct {
 	// Reason says in a few words why.
 	Reason string
 
-	snapshot *snapshot
-	subject  string
-	kind     uint8 // of the rule
-	role     uint8
-	hops     uint8
-	rule     uint32 // and one
-	trail    [maxHops]uint32
+	snapshot        *snapshot
+	plan            *plan
+	subject, domain string
+	now             clock
+	rule            uint32 // and one
+	kind            uint8  // of the rule
 }
 
 // Why a decision is what it is.
@@ -92,10 +91,19 @@ func (d Decision) RolePath() []string {
 	if d.rule == 0 {
 		return nil
 	}
-	path := []string{d.subject}
-	for _, n := range d.trail[:d.hops] {
-		path = append(path, d.snapshot.graphs[d.role].rows.values(n)[1])
+	if d.plan == nil || d.plan.subject < 0 {
+		return []string{d.subject}
 	}
+	slot := d.plan.slots[d.plan.subject]
+	list := d.snapshot.reached(slot.role, d.subject, d.domain, &d.now)
+	want := d.snapshot.rules[d.kind].values(d.rule - 1)[slot.rule]
+	t := d.snapshot.graphs[slot.role].kind
+	i := slices.IndexFunc(list, func(v reached) bool { return t.matches(v.name, want) })
+	var path []string
+	for ; i >= 0; i = list[i].parent {
+		path = append(path, list[i].name)
+	}
+	slices.Reverse(path)
 	return path
 }
 
@@ -135,11 +143,12 @@ func New(modelText, policyText string, rec auditlog.Recorder, o Options) (*Engin
 }
 
 // Decide answers a request. It has no effects and allocates nothing, except
-// for subjects with more than 16 roles, rules that call functions, and
+// for subjects with more than 12 roles, rules that call functions, and
 // regular expressions.
-func (e *Engine) Decide(r Request) Decision {
+func (e *Engine) Decide(r Request) (out Decision) {
 	s := e.current.Load()
-	d := decider{s: s}
+	var d decider
+	d.s = s
 	i := s.m.matcher(r.Matcher)
 	if i < 0 {
 		return Decision{PolicyVersion: s.version, Reason: reasonMatcherNo}
@@ -148,7 +157,8 @@ func (e *Engine) Decide(r Request) Decision {
 	if !d.q.fill(&r, d.m.request) {
 		return Decision{PolicyVersion: s.version, Reason: reasonIncomplete}
 	}
-	return d.decide(i)
+	d.decide(i, &out)
+	return out
 }
 
 // Raw answers a request given as casbin takes it: values in the order of the
@@ -157,9 +167,10 @@ func (e *Engine) Decide(r Request) Decision {
 func (e *Engine) Raw(values ...any) Decision { return e.RawAs("", values...) }
 
 // RawAs is [Engine.Raw] with another matcher of the model, such as "m2".
-func (e *Engine) RawAs(matcher string, values ...any) Decision {
+func (e *Engine) RawAs(matcher string, values ...any) (out Decision) {
 	s := e.current.Load()
-	d := decider{s: s}
+	var d decider
+	d.s = s
 	i := s.m.matcher(matcher)
 	if i < 0 {
 		return Decision{PolicyVersion: s.version, Reason: reasonMatcherNo}
@@ -168,7 +179,8 @@ func (e *Engine) RawAs(matcher string, values ...any) Decision {
 	if !d.q.fillRaw(values, d.m.request) {
 		return Decision{PolicyVersion: s.version, Reason: reasonIncomplete}
 	}
-	return d.decide(i)
+	d.decide(i, &out)
+	return out
 }
 
 // Batch answers requests by one and the same version of the policy.
@@ -183,35 +195,41 @@ func (e *Engine) Batch(list []Request) []Decision {
 	return out
 }
 
-func (d *decider) decide(matcher int) Decision {
-	out := Decision{PolicyVersion: d.s.version, Reason: reasonNone}
+// decide fills a zero decision.
+func (d *decider) decide(matcher int, out *Decision) {
+	out.PolicyVersion, out.Reason = d.s.version, reasonNone
 	d.run(matcher)
 	switch {
 	case d.err != nil:
 		out.Reason = reasonFailed
-		return out
+		return
 	case d.found && d.effect == effectDeny:
 		out.Reason = reasonDenied
 	case d.found:
 		out.Allowed, out.Reason = true, reasonAllowed
 		if d.number == none {
 			out.Reason = reasonMatcher
-			return out
+			return
 		}
 	case d.m.effect == denyOverride:
 		if out.Reason = reasonEmpty; d.s.rules[d.m.rules].count > 0 {
 			out.Allowed, out.Reason = true, reasonDefault
 		}
-		return out
+		return
 	default:
-		return out
+		return
 	}
-	out.snapshot, out.kind, out.rule = d.s, uint8(d.m.rules), d.number+1 //nolint:gosec // few rule types
-	out.role, out.hops, out.trail = uint8(d.role), d.hops, d.trail       //nolint:gosec // few role types
-	if i := d.m.request.standard[0]; i >= 0 {
-		out.subject = d.q.text[i]
+	out.snapshot, out.plan, out.kind, out.rule = d.s, d.by, uint8(d.m.rules), d.number+1 //nolint:gosec // few rule types
+	out.now = d.now
+	at := &d.m.request.standard
+	if at[0] >= 0 {
+		out.subject = d.q.text[at[0]]
 	}
-	return out
+	if d.by != nil && d.by.subject >= 0 {
+		if i := d.by.slots[d.by.subject].domain; i >= 0 {
+			out.domain = d.q.text[i]
+		}
+	}
 }
 
 // Authorize answers a request and records the answer. An answer that can't be

@@ -14,6 +14,7 @@ const maxHops = 10
 // name and domain.
 type graph struct {
 	kind    *roleType
+	plain   bool // no patterns, and no functions for conditions
 	rows    rows
 	table   table
 	domains []named // patterns of domains
@@ -27,8 +28,8 @@ type named struct {
 	count   int
 }
 
-func newGraph(e *edit, t *roleType) graph {
-	return graph{kind: t, rows: rows{owner: e, stride: t.fields()}, table: newTable(e)}
+func newGraph(e *edit, m *model, t *roleType) graph {
+	return graph{kind: t, plain: t.roleMatch == nil && t.domainMatch == nil && m.options.Links[t.name] == nil, rows: rows{owner: e, stride: t.fields()}, table: newTable(e)}
 }
 
 const mixer = 0x9E3779B97F4A7C15
@@ -45,11 +46,15 @@ func (m *model) hash(s string) uint64 { return maphash.String(m.seed, s) }
 
 // A visit is a name that a subject is, by itself or through roles.
 type visit struct {
-	name   string
-	hash   uint64
-	edge   uint32 // the line that led here
-	parent int16  // the visit before, or -1
-	hops   uint8
+	name string
+	hash uint64
+	hops uint8
+}
+
+// reached is a visit with the one it came from, or -1.
+type reached struct {
+	visit
+	parent int
 }
 
 // isPattern reports whether a name in a line stands for others.
@@ -223,12 +228,12 @@ func (t *roleType) matches(name, asked string) bool {
 }
 
 // reached lists what a name is, by itself and through roles.
-func (s *snapshot) reached(role int, name, domain string, now *clock) []visit {
+func (s *snapshot) reached(role int, name, domain string, now *clock) []reached {
 	g := &s.graphs[role]
 	if !g.kind.domain {
 		domain = ""
 	}
-	list := []visit{{name: name, hash: s.m.hash(name), parent: -1}}
+	list := []reached{{visit{name: name, hash: s.m.hash(name)}, -1}}
 	domainHash := s.m.hash(domain)
 	for i := 0; i < len(list); i++ {
 		if list[i].hops == maxHops {
@@ -237,8 +242,8 @@ func (s *snapshot) reached(role int, name, domain string, now *clock) []visit {
 		x := g.start(list[i].name, domain, list[i].hash, domainHash)
 		for n, ok := g.step(s.m, &x, now); ok; n, ok = g.step(s.m, &x, now) {
 			to := g.rows.values(n)[1]
-			if !slices.ContainsFunc(list, func(v visit) bool { return v.name == to }) {
-				list = append(list, visit{to, g.rows.meta(n).order, n, int16(min(i, 1<<15-1)), list[i].hops + 1}) //nolint:gosec // bounded
+			if !slices.ContainsFunc(list, func(v reached) bool { return v.name == to }) {
+				list = append(list, reached{visit{to, g.rows.meta(n).order, list[i].hops + 1}, i})
 			}
 		}
 	}
@@ -250,7 +255,7 @@ func (s *snapshot) hasRole(role int, name, asked, domain string, now *clock) boo
 		return true
 	}
 	t := s.graphs[role].kind
-	return slices.ContainsFunc(s.reached(role, name, domain, now), func(v visit) bool { return t.matches(v.name, asked) })
+	return slices.ContainsFunc(s.reached(role, name, domain, now), func(v reached) bool { return t.matches(v.name, asked) })
 }
 
 // height is the longest way up from a name: how near its rules are to the

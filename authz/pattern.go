@@ -103,7 +103,7 @@ type shape struct {
 }
 
 // maxSegments is how many segments a shape has.
-const maxSegments = 16
+const maxSegments = 12
 
 // fits reports whether a path of so many segments can have the shape.
 func (h shape) fits(segments int) bool {

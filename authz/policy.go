@@ -136,7 +136,7 @@ func newSnapshot(m *model) *snapshot {
 		s.same = append(s.same, newTable(e))
 	}
 	for i := range m.roles {
-		s.graphs = append(s.graphs, newGraph(e, &m.roles[i]))
+		s.graphs = append(s.graphs, newGraph(e, m, &m.roles[i]))
 	}
 	for i := range m.matchers {
 		s.indexes = append(s.indexes, make([]index, len(m.matchers[i].plans)))
