@@ -15,6 +15,7 @@ var groups = []func() Group{
 	auditLog,
 	limits,
 	tokens,
+	decisions,
 	sessionChecks,
 	passwords,
 	redaction,
