@@ -131,6 +131,7 @@ func table() []Row {
 		{"ratelimit", APIActivity, other("limit", "deny", "allow", "admit", "probe")},
 		{"ratelimit.store", ApplicationLifecycle, other("fail", "recover")},
 		{"ratelimit.firewall", EntityManagement, Verbs{"ban": 1, "unban": 4, "reload": 3}},
+		{"ratelimit.concurrency", ApplicationLifecycle, other("overload", "relax")},
 		{"ratelimit.upload", DetectionFinding, Verbs{"quarantine": 1, "scan": Other}},
 		{"ratelimit.waf", DetectionFinding, Verbs{"match": 1}},
 		{"ratelimit.list", EntityManagement, change},

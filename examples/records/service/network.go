@@ -12,6 +12,7 @@ import (
 	"github.com/surety-go/surety/health"
 	"github.com/surety-go/surety/health/slo"
 	"github.com/surety-go/surety/ratelimit"
+	"github.com/surety-go/surety/ratelimit/concurrency"
 	"github.com/surety-go/surety/ratelimit/firewall"
 )
 
@@ -22,6 +23,7 @@ type network struct {
 	firewall  *firewall.Firewall
 	perClient *ratelimit.Limiter
 	perUser   *ratelimit.Limiter
+	load      *concurrency.Limiter
 	headers   *browser.HeaderGuard
 	origin    *browser.OriginGuard
 	metrics   guard.Guard
@@ -52,6 +54,10 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	}, ratelimit.Options{NoHeaders: true}); err != nil {
 		return err
 	}
+	if n.load, err = concurrency.New(s.recorder, concurrency.Options{Priority: importance}); err != nil {
+		return err
+	}
+	s.onClose(n.load.Close)
 	if n.headers, err = browser.Headers(browser.HeaderOptions{}); err != nil {
 		return err
 	}
@@ -73,7 +79,7 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	}
 	s.onClose(n.probes.Close)
 	s.network = n
-	s.mount(n.probes, n.promised)
+	s.mount(n.probes)
 	return nil
 }
 
@@ -84,8 +90,20 @@ func (s *Service) base() []guard.Guard {
 		guard.Audit(s.recorder), guard.Pages(templates.Lookup("refusal.html")), n.metrics, n.promised, n.headers,
 		n.behind, n.firewall, n.origin, n.perClient, guard.Limits(1<<20, 0),
 		s.identity.identify,
-		n.perUser,
+		n.perUser, n.load,
 	}
+}
+
+// importance says what is turned away first when there is more to do than can
+// be done.
+func importance(_ context.Context, call *guard.Call) concurrency.Priority {
+	switch call.Action {
+	case "health.live", "health.ready", "health.start":
+		return concurrency.Critical
+	case "evidence.export", "audit.export", "integrity.scan", "controls.read":
+		return concurrency.Background
+	}
+	return concurrency.Normal
 }
 
 // table is the log's acknowledgement table: opening a file is on disk before
