@@ -21,8 +21,9 @@
 // # Erasure
 //
 // The keys are the tenant's, not the subject's, as a search must not know
-// whom it looks for. Destroying a subject's key leaves its index values: clear
-// those columns when erasing.
+// whom it looks for. Destroying a subject's key leaves its index values:
+// crypto.Options.Clear empties those columns, and without it there is no
+// receipt.
 package blindindex
 
 import (

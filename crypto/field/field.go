@@ -21,10 +21,23 @@
 // a struct with restricted fields is recorded before anything is opened, as
 // crypto.field.open; if it can't be recorded, nothing is.
 //
+// Search returns what to look for, with a blind index or deterministic
+// encryption; ResealStruct seals anew what is under old keys.
+//
 // New reads the tags once and refuses a type whose tags and fields don't fit,
 // so that a forgotten wrapper is an error when the program starts and not a
 // column in the clear. [InClear] and [Suspects] are for the application's own
 // tests of all its tables.
+//
+// # Guarantees and the tests that hold them
+//
+//   - A plain value is not stored, and plaintext in the store is no value:
+//     TestPlainIsNotStored, TestPlaintextInTheStoreIsRefused.
+//   - A value of another row, column, subject or tenant does not open, and
+//     leaves the struct as it was: TestMovedRow.
+//   - Every opening of restricted fields is recorded, or doesn't happen:
+//     TestEveryRestrictedOpenIsRecorded.
+//   - Printing, logging and marshalling show nothing: TestNothingIsPrinted.
 package field
 
 import (
