@@ -10,6 +10,14 @@
 // place that can't be reached does not stop the others; the report and the
 // event say what is still open, and calling Erase again resumes, because every
 // step may be done twice. An erasure that could not be recorded is an error.
+//
+// A [Ledger] remembers, under pseudonyms, who was erased: after a backup was
+// restored, [Eraser.Replay] erases again whoever came back with it, and
+// whoever a crash left half erased. Erasing many people takes two: see
+// [Bulk].
+//
+// [Files] is a place for a directory of each person; erasure/erasuresql one for
+// databases, erasure/vendor one for other companies.
 package erasure
 
 import (
@@ -49,8 +57,26 @@ type Place interface {
 	Remains(ctx context.Context, tenant, subject string) (int, error)
 }
 
+// A Batcher is a [Place] that works in parts; legal holds are looked for before
+// each.
+type Batcher interface {
+	Place
+	// EraseBatch erases a part and reports whether nothing is left.
+	EraseBatch(ctx context.Context, tenant, subject string) (done bool, err error)
+}
+
+// A Locker is a [Holder] that keeps a hold from being placed while a step
+// runs: step runs if no hold stands, and who places one meanwhile waits.
+type Locker interface {
+	Holder
+	Unheld(ctx context.Context, tenant, subject string, step func() error) error
+}
+
 // Options are the options of an [Eraser].
 type Options struct {
+	// Ledger remembers who was erased; nil means that a restored backup
+	// brings people back, which shows in evidence.
+	Ledger *Ledger
 	// Holds is asked before anything is touched; nil means that the
 	// application knows no legal holds, which shows in evidence.
 	Holds Holder
@@ -61,6 +87,7 @@ type Eraser struct {
 	keys   Destroyer
 	rec    auditlog.Recorder
 	holds  Holder
+	ledger *Ledger
 	places []Place
 }
 
@@ -76,7 +103,7 @@ func New(keys Destroyer, rec auditlog.Recorder, o Options, places ...Place) (*Er
 		}
 		seen[p.Name()] = true
 	}
-	return &Eraser{keys, rec, o.Holds, places}, nil
+	return &Eraser{keys, rec, o.Holds, o.Ledger, places}, nil
 }
 
 // A Report says what became of each place.
@@ -115,21 +142,120 @@ func (e *Eraser) Erase(ctx context.Context, tenant, subject, reason string) (Rep
 	if err := e.record(ctx, "privacy.erasure.request", auditlog.Success, tenant, subject, "", auditlog.String("request", reason)); err != nil {
 		return Report{}, err
 	}
+	run, err := e.ledger.begin(ctx, tenant, subject, reason)
+	if err != nil {
+		return Report{}, errors.Join(err, e.complete(ctx, tenant, subject, []string{"ledger"}))
+	}
+	report, err := e.carryOut(ctx, run, tenant, subject, reason)
+	open := report.Open()
+	if !report.KeyDestroyed {
+		open = append(open, "key")
+	}
+	if err == nil && len(open) > 0 {
+		err = fmt.Errorf("%w: %v", ErrIncomplete, open)
+	}
+	if err != nil {
+		return report, errors.Join(err, e.complete(ctx, tenant, subject, open))
+	}
+	// The ledger goes first: what it does not say is done is done again.
+	if err := e.ledger.finish(ctx, run); err != nil {
+		return report, errors.Join(err, e.complete(ctx, tenant, subject, []string{"ledger"}))
+	}
+	return report, e.complete(ctx, tenant, subject, nil)
+}
+
+// complete records how an erasure ended.
+func (e *Eraser) complete(ctx context.Context, tenant, subject string, open []string) error {
+	if len(open) > 0 {
+		return e.record(ctx, "privacy.erasure.complete", auditlog.Failed, tenant, subject, "privacy.erasure", auditlog.String("open", fmt.Sprint(open)))
+	}
+	return e.record(ctx, "privacy.erasure.complete", auditlog.Success, tenant, subject, "", auditlog.Int("places", len(e.places)))
+}
+
+// carryOut does the steps, each only while no hold stands. A hold that is
+// placed midway stops it there.
+func (e *Eraser) carryOut(ctx context.Context, run *run, tenant, subject, reason string) (Report, error) {
 	var report Report
 	// The key goes first: it is the step that no backup can undo.
-	if err := e.keys.DestroySubject(ctx, tenant, subject, reason); err != nil {
-		err = fmt.Errorf("%w: key: %w", ErrIncomplete, err)
-		return report, errors.Join(err, e.record(ctx, "privacy.erasure.complete", auditlog.Failed, tenant, subject, "privacy.erasure", auditlog.String("open", "key")))
+	err := e.unheld(ctx, tenant, subject, func() error { return e.keys.DestroySubject(ctx, tenant, subject, reason) })
+	if errors.Is(err, ErrHeld) {
+		return report, err
+	}
+	if err != nil {
+		return report, fmt.Errorf("%w: key: %w", ErrIncomplete, err)
 	}
 	report.KeyDestroyed = true
+	for i, p := range e.places {
+		r := PlaceReport{Name: p.Name()}
+		r.Err = e.empty(ctx, p, tenant, subject)
+		if r.Err == nil {
+			r.Remains, r.Err = p.Remains(ctx, tenant, subject)
+		}
+		report.Places = append(report.Places, r)
+		if errors.Is(r.Err, ErrHeld) {
+			for _, rest := range e.places[i+1:] {
+				report.Places = append(report.Places, PlaceReport{Name: rest.Name(), Err: r.Err})
+			}
+			return report, r.Err
+		}
+		if r.Err == nil && r.Remains == 0 {
+			report.Places[i].Err = e.ledger.note(ctx, run, r.Name) // what is not noted is not done
+		}
+	}
+	return report, nil
+}
+
+// empty erases one place, part by part where it can.
+func (e *Eraser) empty(ctx context.Context, p Place, tenant, subject string) error {
+	b, ok := p.(Batcher)
+	if !ok {
+		return e.unheld(ctx, tenant, subject, func() error { return p.Erase(ctx, tenant, subject) })
+	}
+	for {
+		var done bool
+		err := e.unheld(ctx, tenant, subject, func() (err error) {
+			done, err = b.EraseBatch(ctx, tenant, subject)
+			return err
+		})
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// unheld runs a step if no hold stands.
+func (e *Eraser) unheld(ctx context.Context, tenant, subject string, step func() error) error {
+	if l, ok := e.holds.(Locker); ok {
+		return l.Unheld(ctx, tenant, subject, func() error {
+			if err := e.held(ctx, tenant, subject); err != nil {
+				return err
+			}
+			return step()
+		})
+	}
+	if err := e.held(ctx, tenant, subject); err != nil {
+		return err
+	}
+	return step()
+}
+
+// Verify asks every place whether anything of an erased person is left, and
+// records the answer.
+func (e *Eraser) Verify(ctx context.Context, tenant, subject string) (Report, error) {
+	if tenant == "" || subject == "" {
+		return Report{}, errors.New("erasure: tenant and subject must not be empty")
+	}
+	var report Report
 	for _, p := range e.places {
-		report.Places = append(report.Places, e.erase(ctx, p, tenant, subject))
+		r := PlaceReport{Name: p.Name()}
+		r.Remains, r.Err = p.Remains(ctx, tenant, subject)
+		report.Places = append(report.Places, r)
 	}
 	if open := report.Open(); len(open) > 0 {
 		err := fmt.Errorf("%w: %v", ErrIncomplete, open)
-		return report, errors.Join(err, e.record(ctx, "privacy.erasure.complete", auditlog.Failed, tenant, subject, "privacy.erasure", auditlog.String("open", fmt.Sprint(open))))
+		return report, errors.Join(err, e.record(ctx, "privacy.erasure.verify", auditlog.Failed, tenant, subject, "privacy.erasure", auditlog.String("open", fmt.Sprint(open))))
 	}
-	return report, e.record(ctx, "privacy.erasure.complete", auditlog.Success, tenant, subject, "", auditlog.Int("places", len(report.Places)))
+	return report, e.record(ctx, "privacy.erasure.verify", auditlog.Success, tenant, subject, "", auditlog.Int("places", len(e.places)))
 }
 
 func (e *Eraser) held(ctx context.Context, tenant, subject string) error {
@@ -144,14 +270,6 @@ func (e *Eraser) held(ctx context.Context, tenant, subject string) error {
 		return fmt.Errorf("%w: %s", ErrHeld, reason)
 	}
 	return nil
-}
-
-func (e *Eraser) erase(ctx context.Context, p Place, tenant, subject string) PlaceReport {
-	r := PlaceReport{Name: p.Name()}
-	if r.Err = p.Erase(ctx, tenant, subject); r.Err == nil {
-		r.Remains, r.Err = p.Remains(ctx, tenant, subject)
-	}
-	return r
 }
 
 func (e *Eraser) record(ctx context.Context, action string, o auditlog.Outcome, tenant, subject, reason string, attrs ...auditlog.Attr) error {
@@ -173,6 +291,7 @@ func (e *Eraser) Controls() []controls.Control {
 		Parameters: []controls.Parameter{
 			controls.Int("places", len(e.places)),
 			controls.Bool("legal_holds", e.holds != nil),
+			controls.Bool("ledger", e.ledger != nil),
 		},
 		Probe: func(ctx context.Context) controls.Result {
 			for _, p := range e.places {
