@@ -132,6 +132,7 @@ type decider struct {
 	number uint32
 	effect ruleEffect
 	plan   *plan // at hand
+	gate   uint8
 	by     *plan // by which the rule was found that counts
 	err    error
 }
@@ -190,12 +191,7 @@ func (d *decider) follow(p *plan, ix *index) bool {
 	if ix.table.count == 0 {
 		return false
 	}
-	d.row, d.plan = row{}, p
-	for _, x := range p.gates {
-		if ok, err := d.holds(x); err != nil || !ok {
-			return d.fail(err)
-		}
-	}
+	d.row, d.plan, d.gate = row{}, p, gateUnknown
 	d.count, d.more = 0, d.more[:0]
 	for i := range p.slots {
 		if !d.prepare(p, i) {
@@ -393,12 +389,37 @@ func (d *decider) consider(p *plan, n uint32) bool {
 			return false
 		}
 	}
+	if ok, err := d.open(p); err != nil || !ok {
+		return d.fail(err)
+	}
 	for _, x := range p.rest {
 		if ok, err := d.holds(x); err != nil || !ok {
 			return d.fail(err)
 		}
 	}
 	return d.apply(n)
+}
+
+// What is known of a plan's gates.
+const (
+	gateUnknown = iota
+	gateOpen
+	gateClosed
+)
+
+// open asks the gates, once and only if there is a rule that they are for: an
+// attribute that is missing then denies nothing that has no use for it.
+func (d *decider) open(p *plan) (bool, error) {
+	if d.gate == gateUnknown {
+		d.gate = gateOpen
+		for _, x := range p.gates {
+			if ok, err := d.holds(x); err != nil || !ok {
+				d.gate = gateClosed
+				return false, err
+			}
+		}
+	}
+	return d.gate == gateOpen, nil
 }
 
 // isAny compares a name of a rule, which is a pattern, with all that the

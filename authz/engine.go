@@ -185,9 +185,7 @@ func (e *Engine) RawAs(matcher string, values ...any) (out Decision) {
 
 // Batch answers requests by one and the same version of the policy.
 func (e *Engine) Batch(list []Request) []Decision {
-	s := e.current.Load()
-	fixed := Engine{model: e.model}
-	fixed.current.Store(s)
+	fixed := e.at(e.current.Load())
 	out := make([]Decision, len(list))
 	for i := range list {
 		out[i] = fixed.Decide(list[i])

@@ -185,6 +185,7 @@ const meaning = `()[]|+?^$\{}`
 // the same for keyGet2 and keyGet3, as 12 and 13.
 func pathCompiler(variant int) func(string, bool) (*pattern, error) {
 	return func(text string, loose bool) (*pattern, error) {
+		loose = loose && strings.Contains(text, ".") // else both mean the same
 		p := &pattern{kind: matchSegments, strip: variant == 5, same: variant == 4}
 		path, tail := strings.CutSuffix(text, "/*")
 		open := false // the pattern is more than segments: a * is not at its end

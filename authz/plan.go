@@ -39,6 +39,7 @@ type plan struct {
 	gates []*node
 	slots []slot
 	rest  []*node
+	parts []*node // what the slots stand for
 	// subject is the slot of the subject's roles, or -1.
 	subject int
 }
@@ -99,10 +100,10 @@ func newPlan(parts []*node, subject int) plan {
 		s, ok := slotOf(x)
 		paths := slices.ContainsFunc(p.slots, func(have slot) bool { return have.kind == slotPath })
 		switch {
-		case !x.usesRule():
+		case !x.usesRule() && len(p.rest) == 0: // what is written later is asked later: it may fail
 			p.gates = append(p.gates, x)
 		case ok && len(p.slots) < maxSlots && (s.kind != slotPath || !paths):
-			p.slots = append(p.slots, s)
+			p.slots, p.parts = append(p.slots, s), append(p.parts, x)
 		default:
 			p.rest = append(p.rest, x)
 		}

@@ -18,7 +18,8 @@ type Rule struct {
 	// definitions have it among the fields.
 	From, Until int64
 
-	line int
+	line  int
+	order uint64
 }
 
 // String writes the rule as a line of a policy file.
