@@ -1,6 +1,7 @@
 package crypto
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -50,6 +51,18 @@ func newTurns(n int) turns {
 	return t
 }
 
-func (t turns) await(w int) { <-t[w] }
+// await looks a while before it sleeps: a turn is short, and waking a sleeper
+// takes as long.
+func (t turns) await(w int) {
+	for range 500 {
+		select {
+		case <-t[w]:
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+	<-t[w]
+}
 
 func (t turns) pass(w int) { t[(w+1)%len(t)] <- struct{}{} }
