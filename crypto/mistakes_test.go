@@ -6,6 +6,7 @@ import (
 	"crypto/fips140"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -94,7 +95,7 @@ func TestMistakeKMSPerValue(t *testing.T) {
 // A library that hands the caller whatever it decrypted before the tag was
 // checked, or distinguishes errors to the outside, is an oracle.
 func TestMistakeOracle(t *testing.T) {
-	f := newFixture(t, crypto.Options{Cache: crypto.CachePolicy{RevokeCheck: 1e6}})
+	f := newFixture(t, crypto.Options{Cache: crypto.CachePolicy{RevokeCheck: 50 * time.Millisecond}})
 	sealed := mustSeal(t, f.Keeper, "v", place)
 	forged := bytes.Clone(sealed)
 	forged[len(forged)-1] ^= 1
@@ -111,7 +112,7 @@ func TestMistakeOracle(t *testing.T) {
 // A key that is destroyed and made again by the next write is no erasure:
 // what arrives late about an erased person is refused.
 func TestMistakeResurrection(t *testing.T) {
-	f := newFixture(t, crypto.Options{Cache: crypto.CachePolicy{RevokeCheck: 1e6}})
+	f := newFixture(t, crypto.Options{Cache: crypto.CachePolicy{RevokeCheck: 50 * time.Millisecond}})
 	mustSeal(t, f.Keeper, "v", place)
 	if err := f.DestroySubject(t.Context(), place.Tenant, place.Subject, "r"); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"testing"
+	"time"
 
 	"github.com/surety-go/surety/crypto"
 )
@@ -77,7 +78,7 @@ func TestResealAllResumes(t *testing.T) {
 // Rows of erased people and rows that somebody swapped don't stop the others,
 // and a swapped one is not sealed anew, which would make it genuine.
 func TestResealAllMeetsErasedAndSwappedRows(t *testing.T) {
-	f := newFixture(t, crypto.Options{Cache: crypto.CachePolicy{RevokeCheck: 1e6}})
+	f := newFixture(t, crypto.Options{Cache: crypto.CachePolicy{RevokeCheck: 50 * time.Millisecond}})
 	tb := filled(t, f.Keeper, 8)
 	if err := f.Rotate(t.Context(), crypto.Scope{Tenant: "acme", Subject: "u-1"}); err != nil {
 		t.Fatal(err)

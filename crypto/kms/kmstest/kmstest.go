@@ -225,7 +225,7 @@ func testFailover(t *testing.T, v *Vendor) {
 func testTimeouts(t *testing.T, v *Vendor) {
 	slow, quick := v.Serve(t), v.Serve(t)
 	o := fast
-	o.Timeout = 50 * time.Millisecond
+	o.Timeout = 300 * time.Millisecond
 	o.Tries = 2
 	k := v.New(t, []string{slow.URL}, o)
 	slow.FailAlways(hang)

@@ -41,7 +41,7 @@ func newApp(t *testing.T, db *sql.DB, kek *cryptotest.KEK, rec *auditlogtest.Rec
 	a := &app{db: db, kek: kek, rec: rec}
 	var err error
 	a.keeper, err = crypto.NewKeeper(kek, store(t, db), rec, crypto.Options{
-		Cache: crypto.CachePolicy{RevokeCheck: 10 * time.Millisecond},
+		Cache: crypto.CachePolicy{RevokeCheck: 100 * time.Millisecond},
 		Clear: func(ctx context.Context, _, subject string) error {
 			_, err := db.ExecContext(ctx, "UPDATE people SET email_bidx = NULL WHERE subject = ?", subject)
 			return err
