@@ -13,7 +13,7 @@ import (
 // A detection bans an address for a while.
 func Example() {
 	log := auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
-	fw, err := firewall.New(firewall.Lists{Deny: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}, log, firewall.Options{})
+	fw, err := firewall.New(firewall.Lists{Deny: []firewall.Range{{Prefix: netip.MustParsePrefix("198.51.100.0/24")}}}, log, firewall.Options{})
 	if err != nil {
 		panic(err)
 	}

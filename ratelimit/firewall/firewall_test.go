@@ -15,10 +15,10 @@ import (
 	"github.com/surety-go/surety/ratelimit/firewall"
 )
 
-func prefixes(list ...string) []netip.Prefix {
-	var out []netip.Prefix
+func prefixes(list ...string) []firewall.Range {
+	var out []firewall.Range
 	for _, s := range list {
-		out = append(out, netip.MustParsePrefix(s))
+		out = append(out, firewall.Range{Prefix: netip.MustParsePrefix(s)})
 	}
 	return out
 }
@@ -106,7 +106,7 @@ func TestBansAreBounded(t *testing.T) {
 
 func TestReloadReplacesOrLeaves(t *testing.T) {
 	f, rec := newFirewall(t, firewall.Lists{Deny: prefixes("192.0.2.0/24")}, firewall.Options{})
-	if err := f.Reload(t.Context(), firewall.Lists{Deny: []netip.Prefix{{}}}); err == nil {
+	if err := f.Reload(t.Context(), firewall.Lists{Deny: []firewall.Range{{}}}); err == nil {
 		t.Error("a broken list was accepted")
 	}
 	down := errors.New("disk full")

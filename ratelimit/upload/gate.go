@@ -89,7 +89,7 @@ func New(scanner Scanner, rec auditlog.Recorder, o Options) (*Gate, error) {
 		return nil, fmt.Errorf("upload: Options.MaxBytes is %d, want 1 to 4294967296", o.MaxBytes)
 	}
 	for _, t := range o.Types {
-		if name, params, err := mime.ParseMediaType(t); err != nil || len(params) > 0 || name != t {
+		if name, params, err := mime.ParseMediaType(t); err != nil || len(params) > 0 || name != t || !strings.Contains(t, "/") {
 			return nil, fmt.Errorf("upload: Options.Types: %q is no type in lower case without parameters", t)
 		}
 	}

@@ -299,6 +299,7 @@ func TestBadInput(t *testing.T) {
 	for says, o := range map[string]Options{
 		"MaxBytes":   {MaxBytes: -1},
 		"Types":      {Types: []string{"text/plain; charset=utf-8"}},
+		"\"pdf\"":    {Types: []string{"pdf"}},
 		"Spool":      {Spool: filepath.Join(dir, "gone")},
 		"Quarantine": {Quarantine: filepath.Join(dir, "gone")},
 	} {

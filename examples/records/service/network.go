@@ -21,6 +21,7 @@ type network struct {
 	probes    *health.Probes
 	behind    *clientip.Guard
 	firewall  *firewall.Firewall
+	requests  *firewall.RequestGuard
 	perClient *ratelimit.Limiter
 	perUser   *ratelimit.Limiter
 	load      *concurrency.Limiter
@@ -39,8 +40,13 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	if n.behind, err = clientip.New(clientip.Options{Trusted: trusted}); err != nil {
 		return err
 	}
-	deny := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} // RFC 5737: nobody's
+	deny := []firewall.Range{{Prefix: netip.MustParsePrefix("198.51.100.0/24")}} // RFC 5737: nobody's
 	if n.firewall, err = firewall.New(firewall.Lists{Deny: deny}, s.recorder, firewall.Options{}); err != nil {
+		return err
+	}
+	if n.requests, err = firewall.Requests(firewall.RequestOptions{
+		ContentTypes: []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data"},
+	}); err != nil {
 		return err
 	}
 	if n.perClient, err = ratelimit.New([]ratelimit.Policy{
@@ -88,7 +94,7 @@ func (s *Service) base() []guard.Guard {
 	n := s.network
 	return []guard.Guard{
 		guard.Audit(s.recorder), guard.Pages(templates.Lookup("refusal.html")), n.metrics, n.promised, n.headers,
-		n.behind, n.firewall, n.origin, n.perClient, guard.Limits(1<<20, 0),
+		n.behind, n.firewall, n.requests, n.origin, n.perClient, guard.Limits(1<<20, 0),
 		s.identity.identify,
 		n.perUser, n.load,
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/guard/guardgrpc"
 	"github.com/surety-go/surety/health"
+	"github.com/surety-go/surety/ratelimit/firewall"
 )
 
 // signedIn admits everyone who is signed in with two factors.
@@ -142,13 +143,17 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	if addr, ok := l.Addr().(*net.TCPAddr); s.o.Demo && (!ok || !addr.IP.IsLoopback()) {
 		return errors.Join(fmt.Errorf("records: a demo serves loopback only, not %s", l.Addr()), l.Close(), s.Close())
 	}
+	handler, err := firewall.SlowClients(s.handler, firewall.SlowOptions{})
+	if err != nil {
+		return errors.Join(fmt.Errorf("records: %w", err), l.Close(), s.Close())
+	}
 	server := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 		Protocols: new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS, on loopback
-	err := health.Serve(ctx, s.network.probes, l, server, health.ServeOptions{Finish: 10 * time.Second})
+	err = health.Serve(ctx, s.network.probes, l, server, health.ServeOptions{Finish: 10 * time.Second})
 	if err = errors.Join(err, s.Close()); err != nil {
 		return fmt.Errorf("records: serve: %w", err)
 	}
