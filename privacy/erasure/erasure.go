@@ -17,7 +17,7 @@
 // [Bulk].
 //
 // [Files] is a place for a directory of each person; erasure/erasuresql one for
-// databases, erasure/vendor one for other companies.
+// databases, erasure/processor one for other companies.
 package erasure
 
 import (
