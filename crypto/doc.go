@@ -49,8 +49,8 @@
 // # Events
 //
 // crypto.key.create, crypto.key.rotate, crypto.key.unwrap, crypto.key.rewrap,
-// crypto.key.destroy, crypto.key.allow, crypto.key.export,
-// crypto.key.import, and crypto.open when it was denied.
+// crypto.key.destroy, crypto.key.destroyed, crypto.key.allow,
+// crypto.key.export, crypto.key.import, and crypto.open when it was denied.
 // Unwraps follow the number of active keys; a log's table may aggregate them
 // with the rule {Action: "crypto.key.unwrap", Outcome: Success, Ack: Aggregated}.
 // None of these events holds a personal attribute, so that the log may itself

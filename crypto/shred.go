@@ -13,9 +13,10 @@ import (
 	"github.com/surety-go/surety/auditlog"
 )
 
-// A Receipt states that keys were destroyed. It is made only after every
-// instance that keeps to the same CachePolicy has stopped using them, and
-// after opening a value sealed under a destroyed key has failed.
+// A Receipt states that keys were destroyed. It is made, and recorded as
+// crypto.key.destroyed, only after every instance that keeps to the same
+// CachePolicy has stopped using them, and after opening a value sealed under a
+// destroyed key has failed.
 type Receipt struct {
 	Tenant  string    `json:"tenant"`
 	Subject string    `json:"subject,omitempty"` // empty for the whole tenant
@@ -233,10 +234,31 @@ func (k *Keeper) finish(ctx context.Context, r *Receipt, canary []byte) error {
 		}
 		r.OpenFailed = true
 	}
+	if err := k.receiptEvent(ctx, r); err != nil {
+		return err
+	}
 	if len(k.o.Signer) != 0 {
 		r.Signature = ed25519.Sign(k.o.Signer, r.signed())
 	}
 	return nil
+}
+
+// receiptEvent records that a destruction has taken effect everywhere. The
+// event of the request came before the keys went.
+func (k *Keeper) receiptEvent(ctx context.Context, r *Receipt) error {
+	ev := auditlog.Event{
+		Action: "crypto.key.destroyed", Outcome: auditlog.Success, Tenant: r.Tenant,
+		Targets: []auditlog.Target{{Type: "tenant", ID: r.Tenant}},
+		Attrs: []auditlog.Attr{
+			auditlog.String("request", r.Reason), auditlog.Int("keys", r.Keys), auditlog.String("keys_sha256", r.KeysHash),
+			auditlog.Time("at", r.At), auditlog.Time("effective_at", r.EffectiveAt),
+			auditlog.Bool("open_failed", r.OpenFailed), auditlog.Bool("cleared", r.Cleared),
+		},
+	}
+	if r.Subject != "" {
+		ev.Targets = []auditlog.Target{{Type: "subject", ID: r.Subject}}
+	}
+	return k.record(ctx, ev)
 }
 
 func hashOf(list []Destroyed) string {

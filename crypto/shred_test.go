@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/auditlog/auditlogtest"
 	"github.com/surety-go/surety/crypto"
 )
 
@@ -54,6 +55,10 @@ func TestDestroy(t *testing.T) {
 		wantPlain(t, f.Keeper, theirs, bob, "w")
 		e := f.rec.Want(t, "crypto.key.destroy", auditlog.Success)
 		if e.Tenant != "acme" || e.Targets[0].ID != "u-1" {
+			t.Errorf("event %+v", e)
+		}
+		e = f.rec.Want(t, "crypto.key.destroyed", auditlog.Success)
+		if hash, _ := auditlogtest.Attr(e, "keys_sha256"); hash != r.KeysHash || e.Targets[0].ID != "u-1" {
 			t.Errorf("event %+v", e)
 		}
 		if err := f.DestroySubject(t.Context(), "acme", "u-1", "request 17"); err != nil {

@@ -116,7 +116,7 @@ func table() []Row {
 		{"authz.session", AuthorizeSession, Verbs{"elevate": 1, "assign": 1}},
 		{"authz.group", GroupManagement, Verbs{"grant": 1, "revoke": 2, "add": 3, "remove": 4, "delete": 5, "create": 6}},
 		{"crypto", APIActivity, Verbs{"seal": 1, "open": 2, "sign": 1, "verify": 2}},
-		{"crypto.key", EntityManagement, merge(change, Verbs{"unwrap": 2, "wrap": 2, "allow": 8, "deny": 9, "rewrap": 3, "import": 1})},
+		{"crypto.key", EntityManagement, merge(change, Verbs{"unwrap": 2, "wrap": 2, "allow": 8, "deny": 9, "rewrap": 3, "import": 1, "destroyed": 4})},
 		{"privacy", EntityManagement, change},
 		{"privacy.purpose", APIActivity, Verbs{"check": 2}},
 		{"privacy.consent", EntityManagement, merge(change, Verbs{"give": 1, "grant": 1, "withdraw": 4, "merge": 3})},
