@@ -13,6 +13,14 @@ import (
 // requireVariable makes a missing program a failure instead of a skip.
 const requireVariable = "SURETY_REQUIRE_SERVICES"
 
+// Program returns the absolute path of a program, or skips the test, or fails
+// it when SURETY_REQUIRE_SERVICES is set. install is the command that installs
+// it on Debian.
+func Program(t testing.TB, program, install string) string {
+	t.Helper()
+	return require(t, program, install)
+}
+
 // require returns the absolute path of a program, or skips the test, or fails
 // it when requireVariable is set.
 func require(t testing.TB, program, install string) string {
