@@ -96,6 +96,19 @@ func (m *Manager) List(ctx context.Context, tenant, owner string) ([]Key, error)
 	return list, nil
 }
 
+// Expiring returns the tenant's keys that end within a time, the first to end
+// first: whom to tell in time how to renew.
+func (m *Manager) Expiring(ctx context.Context, tenant string, within time.Duration) ([]Key, error) {
+	list, err := m.List(ctx, tenant, "")
+	if err != nil {
+		return nil, err
+	}
+	now := m.now()
+	list = slices.DeleteFunc(list, func(k Key) bool { return !k.Expires.After(now) || k.Expires.Sub(now) > within })
+	slices.SortStableFunc(list, func(a, b Key) int { return a.Expires.Compare(b.Expires) })
+	return list, nil
+}
+
 func (m *Manager) record(ctx context.Context, action string, o auditlog.Outcome, reason string, k Key, attrs ...auditlog.Attr) error {
 	ev := auditlog.Event{Action: action, Outcome: o, Reason: reason, Tenant: k.Tenant, Attrs: attrs, Targets: []auditlog.Target{{Type: "apikey", ID: k.ID}}}
 	if k.Owner != "" {

@@ -92,6 +92,7 @@ const (
 	NoticeRecovery      = "recovery"       // new recovery codes were made
 	NoticeRecoveryUsed  = "recovery-used"  // a recovery code was used
 	NoticeDevice        = "device"         // a login from a device without a session
+	NoticeReset         = "reset"          // an administrator demands a new password
 	NoticeSecondRefused = "second-refused" // the right password, and a wrong code
 )
 

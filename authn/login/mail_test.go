@@ -157,7 +157,7 @@ func TestLinksAreBoundToTheirBrowser(t *testing.T) {
 	}
 }
 
-func TestASVS_6_6_1_MailIsNoSecondFactor(t *testing.T) {
+func TestASVS_6_3_6_MailIsNoSecondFactor(t *testing.T) {
 	o, box := full(t)
 	w := newWorld(t, o)
 	app, _ := w.signUp(t)

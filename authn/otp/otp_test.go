@@ -155,7 +155,7 @@ func TestDisabledAfterAHundredInARow(t *testing.T) {
 	}
 }
 
-func TestBombingIsLimited(t *testing.T) {
+func TestASVS_6_6_4_BombingIsLimited(t *testing.T) {
 	d := newDesk(t, otp.Options{})
 	for range 5 {
 		d.send(t)

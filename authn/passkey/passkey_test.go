@@ -474,3 +474,28 @@ func TestBadArguments(t *testing.T) {
 		t.Errorf("an account without passkeys: %v", err)
 	}
 }
+
+// A finger or a face unlocks the key; without the key it is nothing.
+func TestASVS_6_5_7_BiometricsOnlyBesideTheKey(t *testing.T) {
+	d := newDesk(t, passkey.Options{})
+	a := d.enrol(t, nil)
+	thief := newDesk(t, passkey.Options{}).enrol(t, nil) // verifies its own user
+	options, handle, err := d.BeginSecond(t.Context(), "acme", "u-1", "ticket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mine, theirs map[string]any
+	if err := errors.Join(json.Unmarshal(a.Get(t, options), &mine), json.Unmarshal(thief.Get(t, options), &theirs)); err != nil {
+		t.Fatal(err)
+	}
+	// The right passkey's name, and a signature by another key that says "user
+	// verified".
+	mine["response"] = theirs["response"]
+	answer, err := json.Marshal(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := d.FinishSecond(t.Context(), "acme", handle, "ticket", answer); !errors.Is(err, passkey.ErrRefused) || p.Account != "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

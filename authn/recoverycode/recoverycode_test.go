@@ -82,7 +82,7 @@ func TestASVS_6_5_2_and_6_5_3_OnlyHashesOfRandomCodesAreStored(t *testing.T) {
 	seen := map[string]bool{}
 	for _, code := range list {
 		bare := strings.ReplaceAll(code, "-", "")
-		if len(bare)*5 < 64 || seen[code] {
+		if len(bare)*5 < 112 || seen[code] {
 			t.Errorf("a code of %d bits, repeated %t", len(bare)*5, seen[code])
 		}
 		seen[code] = true
@@ -124,7 +124,7 @@ func TestWhatPeopleType(t *testing.T) {
 	if _, err := c.Verify(t.Context(), "acme", "u-1", " "+typed+" "); err != nil {
 		t.Errorf("%q: %v", typed, err)
 	}
-	for _, bad := range []string{"", "123456", list[1][:18], list[1] + "0", strings.Repeat("-", 1000), "uuuu-uuuu-uuuu-uuuu"} {
+	for _, bad := range []string{"", "123456", list[1][:28], list[1] + "0", strings.Repeat("-", 1000), "uuuu-uuuu-uuuu-uuuu-uuuu-uuuu"} {
 		if recoverycode.Looks(bad) {
 			t.Errorf("%.30q looks like a code", bad)
 		}
@@ -162,9 +162,9 @@ func TestFaultsDeny(t *testing.T) {
 }
 
 func FuzzLooks(f *testing.F) {
-	f.Add("k3v2-0000-zzzz-oil1")
+	f.Add("k3v2-0000-zzzz-oil1-abcd-2345")
 	f.Fuzz(func(t *testing.T, s string) {
-		if recoverycode.Looks(s) && len(s) < 16 {
+		if recoverycode.Looks(s) && len(s) < 24 {
 			t.Errorf("%q", s)
 		}
 	})

@@ -263,7 +263,7 @@ func TestFreshnessIsOfTheFactors(t *testing.T) {
 
 // The failure of scs: a request that began before Destroy or RenewToken
 // writes the session back when it ends.
-func TestEndedSessionNeverComesBack(t *testing.T) {
+func TestASVS_7_4_1_EndedSessionNeverComesBack(t *testing.T) {
 	for what, end := range map[string]func(*desk, string) error{
 		"logout": func(d *desk, token string) error {
 			_, err := d.EndToken(context.Background(), token, "logout")

@@ -145,7 +145,7 @@ func TestWhatPeopleType(t *testing.T) {
 	}
 }
 
-func TestASVS_6_6_3_EnrolmentCountsAfterConfirmation(t *testing.T) {
+func TestEnrolmentCountsAfterConfirmation(t *testing.T) {
 	b := newBench(t, totp.Options{})
 	e, err := b.Enrol(t.Context(), "acme", "u-1", "ada")
 	if err != nil {
