@@ -1,7 +1,6 @@
 package hostcheck
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -105,23 +104,25 @@ func Command(name string, args ...string) func(context.Context) ([]byte, error) 
 		if err := cmd.Run(); err != nil {
 			return nil, fmt.Errorf("hostcheck: %s: %w", name, err)
 		}
-		return out.Bytes(), nil
+		return out.b, nil
 	}
 }
 
 // limited takes up to maxRuleset, and then ends the program, which would wait
-// for somebody to read the rest.
+// for somebody to read the rest. It is no bytes.Buffer, whose ReadFrom would
+// take everything.
 type limited struct {
-	bytes.Buffer
+	b    []byte
 	full func()
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > maxRuleset {
+	if len(l.b)+len(p) > maxRuleset {
 		l.full()
 		return 0, fmt.Errorf("hostcheck: more than %d bytes", maxRuleset)
 	}
-	return l.Buffer.Write(p)
+	l.b = append(l.b, p...)
+	return len(p), nil
 }
 
 // Controls describes the comparison, which is its probe.
