@@ -181,3 +181,20 @@ func (e *Engine) Rules() []Rule {
 	}
 	return list
 }
+
+// Holds returns the line that gives a subject a role itself, whether or not
+// it holds now.
+func (e *Engine) Holds(domain, subject, role string) (Grant, bool) {
+	s := e.current.Load()
+	if s.m.subjects < 0 {
+		return Grant{}, false
+	}
+	g := &s.graphs[s.m.subjects]
+	values := []string{subject, role, domain}[:g.kind.head()]
+	n := g.find(s.m, values)
+	if n < 0 {
+		return Grant{}, false
+	}
+	m := g.rows.meta(uint32(n)) //nolint:gosec // a row
+	return Grant{subject, role, domain, m.from, m.until}, true
+}

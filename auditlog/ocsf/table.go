@@ -112,7 +112,7 @@ func table() []Row {
 		{"authz.policy", EntityManagement, change},
 		{"authz.role", UserAccess, Verbs{"grant": 1, "assign": 1, "revoke": 2}},
 		{"authz.grant", UserAccess, Verbs{"create": 1, "grant": 1, "revoke": 2, "expire": 2, "delete": 2}},
-		{"authz.access", UserAccess, Verbs{"grant": 1, "revoke": 2}},
+		{"authz.access", UserAccess, Verbs{"grant": 1, "revoke": 2, "review": Other, "escalate": Other, "remind": Other}},
 		{"authz.session", AuthorizeSession, Verbs{"elevate": 1, "assign": 1}},
 		{"authz.group", GroupManagement, Verbs{"grant": 1, "revoke": 2, "add": 3, "remove": 4, "delete": 5, "create": 6}},
 		{"crypto", APIActivity, Verbs{"seal": 1, "open": 2, "sign": 1, "verify": 2}},
