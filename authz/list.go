@@ -198,3 +198,12 @@ func (e *Engine) Holds(domain, subject, role string) (Grant, bool) {
 	m := g.rows.meta(uint32(n)) //nolint:gosec // a row
 	return Grant{subject, role, domain, m.from, m.until}, true
 }
+
+// Fields are the names of the fields of a kind of rules, as the model defines
+// them, or nil.
+func (e *Engine) Fields(kind string) []string {
+	if i := e.model.rule(kind); i >= 0 {
+		return slices.Clone(e.model.rules[i].fields)
+	}
+	return nil
+}

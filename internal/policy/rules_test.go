@@ -47,6 +47,7 @@ var rules = []rule{
 	{"authn/totp", slices.Concat(spine, []string{"rsc.io/qr"})}, // the picture of an enrolment
 
 	{"authz", spine},
+	{"authz/authztest", slices.Concat(spine, yaml)}, // cases in files
 	{"crypto", slices.Concat(spine, tink)},
 	{"privacy", spine},
 	{"integrity", spine},
