@@ -95,10 +95,35 @@ func (f *Firewall) Reload(ctx context.Context, lists Lists) error {
 // ban that can't be recorded stands all the same: the error says so.
 func (f *Firewall) Ban(ctx context.Context, addr netip.Addr, d time.Duration, reason string) error {
 	key := clientip.Key(addr)
-	switch {
-	case !key.IsValid():
+	if !key.IsValid() {
 		return errors.New("firewall: Ban: there is no address")
-	case d < time.Second || d > 30*24*time.Hour:
+	}
+	return f.ban(ctx, key, d, reason)
+}
+
+// BanNetwork denies the network that audit events name, a /24 or for IPv6 a
+// /48, as Ban does an address. It also hits neighbours who did nothing: choose
+// the time accordingly.
+func (f *Firewall) BanNetwork(ctx context.Context, network netip.Prefix, d time.Duration, reason string) error {
+	if !network.IsValid() || network != wideKey(network.Addr()) {
+		return errors.New("firewall: BanNetwork: want a network such as 192.0.2.0/24 or 2001:db8::/48")
+	}
+	return f.ban(ctx, network, d, reason)
+}
+
+// wideKey is the network of an address as audit events name it.
+func wideKey(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	p, _ := addr.Prefix(bits) // no address has no prefix, which is in no map
+	return p
+}
+
+func (f *Firewall) ban(ctx context.Context, key netip.Prefix, d time.Duration, reason string) error {
+	if d < time.Second || d > 30*24*time.Hour {
 		return fmt.Errorf("firewall: Ban: %v: want 1s to 720h", d)
 	}
 	until := time.Now().Add(d)
@@ -108,18 +133,9 @@ func (f *Firewall) Ban(ctx context.Context, addr netip.Addr, d time.Duration, re
 		f.makeRoom(key)
 	}
 	f.mu.Unlock()
-	network := addr.Unmap()
-	bits := 48
-	if network.Is4() {
-		bits = 24
-	}
-	wide, err := network.WithZone("").Prefix(bits)
-	if err != nil {
-		return fmt.Errorf("firewall: Ban: %w", err)
-	}
-	err = f.rec.Record(ctx, auditlog.Event{
+	err := f.rec.Record(ctx, auditlog.Event{
 		Action: "ratelimit.firewall.ban", Outcome: auditlog.Success,
-		Attrs: []auditlog.Attr{auditlog.String("network", wide.String()), auditlog.Duration("for", d), auditlog.String("why", reason)},
+		Attrs: []auditlog.Attr{auditlog.String("network", wideKey(key.Addr()).String()), auditlog.Duration("for", d), auditlog.String("why", reason)},
 	})
 	if err != nil {
 		return fmt.Errorf("firewall: the ban stands and could not be recorded: %w", err)
@@ -147,11 +163,12 @@ func (f *Firewall) makeRoom(keep netip.Prefix) {
 	}
 }
 
-// Unban ends a ban.
+// Unban ends the bans of an address and of its network.
 func (f *Firewall) Unban(addr netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.banned, clientip.Key(addr))
+	delete(f.banned, wideKey(addr))
 }
 
 // Denied reports whether an address is refused now.
@@ -164,8 +181,7 @@ func (f *Firewall) Denied(addr netip.Addr) bool {
 	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	until, ok := f.banned[clientip.Key(addr)]
-	return ok && until.After(now)
+	return f.banned[clientip.Key(addr)].After(now) || f.banned[wideKey(addr)].After(now)
 }
 
 // Phase returns [guard.Network].
@@ -210,7 +226,9 @@ func (f *Firewall) probe(ctx context.Context) controls.Result {
 	f.banned[clientip.Key(addr)] = time.Now().Add(time.Minute)
 	f.mu.Unlock()
 	_, err := f.Admit(ctx, call)
-	f.Unban(addr)
+	f.mu.Lock()
+	delete(f.banned, clientip.Key(addr))
+	f.mu.Unlock()
 	if err == nil {
 		return controls.Failed("a banned address was admitted")
 	}

@@ -92,6 +92,34 @@ func TestBansEndAndCoverASubscriber(t *testing.T) {
 	})
 }
 
+func TestBanNetwork(t *testing.T) {
+	f, rec := newFirewall(t, firewall.Lists{}, firewall.Options{})
+	for _, network := range []string{"192.0.2.0/24", "2001:db8:1::/48"} {
+		if err := f.BanNetwork(t.Context(), netip.MustParsePrefix(network), time.Minute, "attacks"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for s, denied := range map[string]bool{
+		"192.0.2.1": true, "::ffff:192.0.2.255": true, "192.0.3.1": false, "2001:db8:1:ffff::1": true, "2001:db8:2::1": false,
+	} {
+		if got := f.Denied(addr(s)); got != denied {
+			t.Errorf("%s: denied %t", s, got)
+		}
+	}
+	for _, network := range []string{"192.0.2.0/25", "192.0.2.1/24", "0.0.0.0/0", "2001:db8::/32", "::ffff:192.0.2.0/120"} {
+		if err := f.BanNetwork(t.Context(), netip.MustParsePrefix(network), time.Minute, "x"); err == nil {
+			t.Errorf("%s was banned", network)
+		}
+	}
+	if n := len(rec.Find("ratelimit.firewall.ban")); n != 2 {
+		t.Errorf("%d events", n)
+	}
+	f.Unban(addr("192.0.2.7"))
+	if f.Denied(addr("192.0.2.1")) {
+		t.Error("the network's ban was not lifted")
+	}
+}
+
 func TestBansAreBounded(t *testing.T) {
 	f, _ := newFirewall(t, firewall.Lists{}, firewall.Options{MaxBans: 2})
 	for i, s := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {

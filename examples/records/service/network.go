@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
+	"github.com/surety-go/surety/controls/detect"
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/guard/browser"
 	"github.com/surety-go/surety/guard/clientip"
@@ -14,6 +15,7 @@ import (
 	"github.com/surety-go/surety/ratelimit"
 	"github.com/surety-go/surety/ratelimit/concurrency"
 	"github.com/surety-go/surety/ratelimit/firewall"
+	"github.com/surety-go/surety/ratelimit/waf"
 )
 
 // network is what stands between the network and the application.
@@ -29,6 +31,7 @@ type network struct {
 	origin    *browser.OriginGuard
 	metrics   guard.Guard
 	promised  *slo.Tracker
+	waf       *waf.Firewall
 }
 
 func (s *Service) openNetwork(ctx context.Context) error {
@@ -47,6 +50,9 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	if n.requests, err = firewall.Requests(firewall.RequestOptions{
 		ContentTypes: []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data"},
 	}); err != nil {
+		return err
+	}
+	if n.waf, err = waf.New(s.recorder, waf.Options{}); err != nil {
 		return err
 	}
 	if n.perClient, err = ratelimit.New([]ratelimit.Policy{
@@ -85,7 +91,7 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	}
 	s.onClose(n.probes.Close)
 	s.network = n
-	s.mount(n.probes)
+	s.mount(n.probes, n.waf)
 	return nil
 }
 
@@ -98,6 +104,16 @@ func (s *Service) base() []guard.Guard {
 		s.identity.identify,
 		n.perUser, n.load,
 	}
+}
+
+// ban answers a detection: a network from which attacks come is refused for a
+// quarter of an hour.
+func (s *Service) ban(ctx context.Context, a detect.Alert) error {
+	network, err := netip.ParsePrefix(a.Group["attr.network"])
+	if err != nil || s.network == nil {
+		return nil // nobody to refuse
+	}
+	return s.network.firewall.BanNetwork(ctx, network, 15*time.Minute, "detection."+a.Rule.ID)
 }
 
 // importance says what is turned away first when there is more to do than can

@@ -300,7 +300,7 @@ func (s *Service) openFindings(ctx context.Context) error {
 	}
 	s.detector, err = detect.New(sealing, rules(), detect.Options{
 		Findings: s.findings,
-		Actions:  map[string]detect.Action{"lock": s.lock},
+		Actions:  map[string]detect.Action{"lock": s.lock, "ban": s.ban},
 	})
 	if err != nil {
 		return err
@@ -373,8 +373,9 @@ func (s *Service) openMonitor(ctx context.Context) error {
 	return nil
 }
 
-// rules are the patterns of attack that are looked for: those shipped, and a
-// stricter one on single accounts.
+// rules are the patterns of attack that are looked for: those shipped, a
+// stricter one on single accounts, and networks that keep trying what the web
+// application firewall refuses.
 func rules() []detect.Rule {
 	return append(detect.DefaultRules(), detect.Rule{
 		ID: "password.account", Title: "Wrong passwords on one account", Severity: findings.High, Control: "authn.throttle",
@@ -382,6 +383,10 @@ func rules() []detect.Rule {
 			{Action: "authn.password.verify", Outcome: auditlog.Denied}, {Action: "authn.throttle.admit", Outcome: auditlog.Denied},
 		},
 		Group: []string{"tenant", "target.account"}, Count: 5, Window: catalogue.Period(15 * time.Minute), Action: "lock",
+	}, detect.Rule{
+		ID: "waf.network", Title: "Attacks on the application from one network", Severity: findings.High, Control: "ratelimit.waf",
+		Match: []detect.Match{{Reason: "ratelimit.waf", Outcome: auditlog.Denied}},
+		Group: []string{"attr.network"}, Count: 10, Window: catalogue.Period(5 * time.Minute), Action: "ban",
 	})
 }
 

@@ -177,6 +177,33 @@ func firewalled(ctx context.Context, c *client) (string, error) {
 	return fmt.Sprintf("a denied range was refused, also with a forged chain; of 300 requests of one client %d were admitted and %d answered 429, another client was served", admitted, denied), nil
 }
 
+// attacked tries an injection as a manager would be tricked into, again and
+// again.
+func attacked(ctx context.Context, c *client) (string, error) {
+	manager, err := c.signedIn(ctx, "acme", "manager")
+	if err != nil {
+		return "", err
+	}
+	file := "/api/files/" + c.account("acme", "employee").ID
+	const attacker, neighbour = "192.0.2.77", "192.0.3.77" // RFC 5737: nobody's
+	attack := map[string]any{"title": "x' UNION SELECT password FROM accounts--"}
+	if _, err := c.want(ctx, 200, "GET", "/livez", "", nil, "X-Forwarded-For", attacker); err != nil {
+		return "", err
+	}
+	for range 10 {
+		if _, err := c.want(ctx, 403, "PUT", file, manager.token, attack, "X-Forwarded-For", attacker, "Purpose", "payroll"); err != nil {
+			return "", err
+		}
+	}
+	if _, err := c.want(ctx, 403, "GET", "/livez", "", nil, "X-Forwarded-For", attacker); err != nil {
+		return "", err
+	}
+	if _, err := c.want(ctx, 200, "GET", "/livez", "", nil, "X-Forwarded-For", neighbour); err != nil {
+		return "", err
+	}
+	return "10 injections were refused; then the network was refused everything, and another was served", nil
+}
+
 func encrypted(_ context.Context, c *client) (string, error) {
 	secrets := []string{"Olive Oduya", "DEMO-A-0001", "Esra Eriksen", "DEMO-G-0003"}
 	files := 0

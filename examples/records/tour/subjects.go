@@ -36,7 +36,13 @@ func security() []row {
 			promise:  "A denied range is refused, also behind the proxy; a flood from one client is cut off for that client only.",
 			try:      firewalled,
 			evidence: "aggregated denials in the audit log",
-			thin:     "what the host's own packet filter does can't be seen from inside",
+			thin:     "the host's own packet filter is checked by ratelimit/hostcheck, with an expectation that somebody else signs",
+		},
+		{
+			subject: "Security: web application firewall", criterion: "CC6.8", control: "ratelimit.waf",
+			promise:  "An injection is refused before the application sees it; a network that keeps trying is refused for everything.",
+			try:      attacked,
+			evidence: "events ratelimit.waf.match with the rules' numbers, ratelimit.firewall.ban",
 		},
 		{
 			subject: "Security: encryption", criterion: "CC6.1", control: "crypto.envelope",
