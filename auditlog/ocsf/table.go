@@ -86,6 +86,11 @@ func table() []Row {
 		{"authn.login", Authentication, Verbs{"complete": 1, "reauthenticate": 1, "resume": 6, "code": 6, "enrol": 6, "confirm": 6, "change": 6, "forgot": 6, "link": 6}},
 		{"authn.login.forgot", Authentication, Verbs{"open": 6}},
 		{"authn.login.link", Authentication, Verbs{"open": 6}},
+		{"authn.lifecycle", AccountChange, Verbs{
+			"request": 1, "approve": 2, "suspend": 5, "resume": 2, "leave": 5, "left": 6, "move": Other, "import": Other, "review": Other, "update": Other, "delete": 6, "create": 1,
+		}},
+		{"authn.lifecycle", DetectionFinding, Verbs{"overdue": 1}},
+		{"authn.lifecycle", WebResources, Verbs{"read": 2, "list": 2}},
 		{"authn.notice", AccountChange, Verbs{"send": Other}},
 		{"authn.login.page", WebResources, Verbs{"read": 2}},
 		{"authn.session", Authentication, logon},

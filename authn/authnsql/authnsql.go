@@ -1,5 +1,5 @@
 // Package authnsql keeps accounts, sessions, enrolments, recovery codes, codes
-// out of band, API keys and throttling in SQLite and PostgreSQL.
+// out of band, API keys, people and throttling in SQLite and PostgreSQL.
 //
 //	err := authnsql.Migrate(ctx, owner)    // as the tables' owner
 //	db, err := authnsql.Open(ctx, pool)    // as the runtime role
@@ -34,7 +34,7 @@ func Migrate(ctx context.Context, owner *sql.DB) error {
 // Tables lists the tables that the runtime role reads and writes, for grants
 // and probes.
 func Tables() []string {
-	return []string{"authn_account", "authn_session", "authn_session_epoch", "authn_totp", "authn_throttle", "authn_recovery", "authn_otp", "authn_apikey"}
+	return []string{"authn_account", "authn_session", "authn_session_epoch", "authn_totp", "authn_throttle", "authn_recovery", "authn_otp", "authn_apikey", "authn_person"}
 }
 
 // A DB is a migrated database. The stores it returns share its pool.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/surety-go/surety/authn/apikey"
 	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/lifecycle"
 	"github.com/surety-go/surety/authn/otp"
 	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
@@ -28,5 +29,8 @@ func TestMemoryStoresConform(t *testing.T) {
 	})
 	t.Run("API keys", func(t *testing.T) {
 		authntest.TestAPIKeys(t, func(*testing.T) apikey.Store { return &apikey.Memory{} })
+	})
+	t.Run("people", func(t *testing.T) {
+		authntest.TestPeople(t, func(*testing.T) lifecycle.Store { return &lifecycle.Memory{} })
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/surety-go/surety/authn/apikey"
 	"github.com/surety-go/surety/authn/authnsql"
 	"github.com/surety-go/surety/authn/authntest"
+	"github.com/surety-go/surety/authn/lifecycle"
 	"github.com/surety-go/surety/authn/otp"
 	"github.com/surety-go/surety/authn/recoverycode"
 	"github.com/surety-go/surety/authn/session"
@@ -49,6 +50,9 @@ func TestSQLStoresConform(t *testing.T) {
 			})
 			t.Run("API keys", func(t *testing.T) {
 				authntest.TestAPIKeys(t, func(t *testing.T) apikey.Store { return open(t, pool(t)).APIKeys() })
+			})
+			t.Run("people", func(t *testing.T) {
+				authntest.TestPeople(t, func(t *testing.T) lifecycle.Store { return open(t, pool(t)).People() })
 			})
 			t.Run("throttle", func(t *testing.T) {
 				authntest.TestThrottle(t, func(t *testing.T) throttle.Store { return open(t, pool(t)).Throttle() })
