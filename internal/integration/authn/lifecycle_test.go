@@ -17,7 +17,7 @@ import (
 func TestPeopleWithTheEngine(t *testing.T) {
 	ctx, rec := t.Context(), &auditlogtest.Recorder{}
 	db := open(t, sqlite(t))
-	engine, err := authz.New(authz.ModelRBAC, "p, reader, acme, file, read\n", rec, authz.Options{})
+	engine, err := authz.New(authz.ModelTenants, "p, reader, *, file, read, allow\n", rec, authz.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
