@@ -23,7 +23,7 @@ func (p *policy) decide(value, now, cost int64, wall time.Time) (int64, State) {
 	capacity := p.limit * p.interval
 	switch {
 	case cost > p.limit:
-		return value, State{Denied: true, Remaining: (capacity - ahead) / p.interval, Reset: time.Duration(ahead)}
+		return value, State{Denied: true, Remaining: max(capacity-ahead, 0) / p.interval, Reset: time.Duration(ahead)}
 	case ahead+cost*p.interval > capacity:
 		return value, State{
 			Denied: true, Remaining: max(capacity-ahead, 0) / p.interval,

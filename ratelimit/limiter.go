@@ -169,6 +169,9 @@ func (l *Limiter) take(ctx context.Context, s *set, list []taking) (bool, error)
 			return ok, err
 		}
 		if l.o.OnFailure == Allow {
+			for i := range list { // nothing is counted, so nobody is told to slow down
+				list[i].State = State{Remaining: list[i].policy.limit}
+			}
 			return true, nil
 		}
 	}

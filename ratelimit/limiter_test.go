@@ -347,6 +347,9 @@ func TestStoreUnreachable(t *testing.T) {
 			if w.Code != status {
 				t.Errorf("%v, call %d: %d, want %d", mode, i, w.Code, status)
 			}
+			if got := w.Header().Get("RateLimit"); mode == ratelimit.Allow && got != `"client";r=1;t=0` {
+				t.Errorf("nothing is limited, and clients are told %s", got)
+			}
 			if strings.Contains(w.Body.String(), "10.0.0.7") {
 				t.Errorf("%v: the answer says where the store is: %s", mode, w.Body)
 			}

@@ -276,11 +276,22 @@ func TestInsert(t *testing.T) {
 	}
 }
 
+// TestLimitLowered: a key that has used more than a reload left it, and asks
+// for more than there ever is, has nothing left, and not less: RateLimit's r
+// is no negative number.
+func TestLimitLowered(t *testing.T) {
+	p := rate("p", 1, time.Second, 2)
+	if _, st := p.decide(int64(10*time.Second), 0, 3, time.Time{}); !st.Denied || st.Remaining != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // FuzzDecide: whatever a place holds and whatever is asked, nothing is negative
 // or beyond the limit, and what is denied takes nothing.
 func FuzzDecide(f *testing.F) {
 	f.Add(int64(0), int64(5), int64(1), 10, int64(time.Second), 3, false)
 	f.Add(quota(100, 7), int64(time.Second), int64(4), 10, int64(time.Second), 3, true)
+	f.Add(int64(10*time.Second), int64(0), int64(3), 1, int64(time.Second), 2, false)
 	f.Add(int64(1)<<61, int64(5), int64(1)<<40, 1, int64(time.Hour), 1, false)
 	f.Fuzz(func(t *testing.T, value, now, cost int64, count int, per int64, burst int, calendar bool) {
 		p := Policy{Name: "p", Key: ByTenant(), Count: count, Per: time.Duration(per), Burst: burst}

@@ -41,7 +41,8 @@ type RequestOptions struct {
 type RequestGuard struct{ o RequestOptions }
 
 // Requests makes the guard. Over gRPC, which has one method and one kind of
-// body, it looks at hosts and headers.
+// body, it looks at hosts only; headers are bounded there by
+// grpc.MaxHeaderListSize.
 func Requests(o RequestOptions) (*RequestGuard, error) {
 	for _, d := range []struct {
 		name              string
@@ -144,7 +145,7 @@ func (g *RequestGuard) contentType(r *http.Request) error {
 	return refuse(http.StatusUnsupportedMediaType, "This kind of body is not accepted.")
 }
 
-// grpc looks at a call's metadata.
+// grpc looks at a call's authority.
 func (g *RequestGuard) grpc(call *guard.Call) error {
 	if hosts := call.Header(":authority"); len(g.o.Hosts) > 0 && (len(hosts) != 1 || !g.host(hosts[0])) {
 		return refuse(http.StatusMisdirectedRequest, "This service has another name.")

@@ -89,6 +89,26 @@ func TestIPTables(t *testing.T) {
 	}
 }
 
+// TestNumberSignHidesNothing: the text of a comment may hold a number sign,
+// behind which iptables-save writes the rule's target.
+func TestNumberSignHidesNothing(t *testing.T) {
+	const approved = `-A INPUT -s 192.0.2.0/24 -m comment --comment "ticket #12" -j DROP` + "\n"
+	e, v := expect(t, approved)
+	for text, want := range map[string]controls.State{
+		approved: controls.Pass,
+		strings.Replace(approved, "DROP", "ACCEPT", 1):                                 controls.Fail,
+		approved + "-A INPUT -m comment --comment \"# handle 7\" -j ACCEPT # handle\n": controls.Fail,
+	} {
+		r, err := NewRules(e, v, func(context.Context) ([]byte, error) { return []byte(text), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Controls()[0].Run(t.Context()); got.State != want {
+			t.Errorf("%q: %v: %s", text, got.State, got.Observed)
+		}
+	}
+}
+
 // TestForgedExpectation: whoever changes the rules also changes what is
 // expected, without the key; or takes something else that was signed with it.
 func TestForgedExpectation(t *testing.T) {

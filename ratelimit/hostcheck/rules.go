@@ -28,12 +28,15 @@ const header = "surety host ruleset v1\n"
 const maxRuleset = 16 << 20
 
 // changing is what differs from one listing to the next of the same rules:
-// counters, handles and the rest of an element's time.
+// counters, handles, the rest of an element's time, and lines that are a
+// comment. A number sign inside a line begins no comment: behind it, in the
+// text of an iptables --comment, a rule's target could be changed unseen.
 var changing = []*regexp.Regexp{
 	regexp.MustCompile(`packets \d+ bytes \d+`),
 	regexp.MustCompile(`\[\d+:\d+\]`),
 	regexp.MustCompile(` expires [0-9dhms]+`),
-	regexp.MustCompile(`#.*`),
+	regexp.MustCompile(`^\s*#.*`),
+	regexp.MustCompile(`\s# handle \d+\s*$`),
 }
 
 // normal is a ruleset without comments, counters, handles and spaces that mean
