@@ -24,8 +24,16 @@ func (l *Limiter) Phase() guard.Phase { return l.phase }
 // about such calls.
 func (l *Limiter) Admit(ctx context.Context, call *guard.Call) (context.Context, error) {
 	s := l.set.Load()
+	if len(s.policies) == 1 {
+		var one [1]taking
+		return l.admit(ctx, call, s, one[:0])
+	}
 	var few [usual]taking // on the stack
-	list := few[:0]
+	return l.admit(ctx, call, s, few[:0])
+}
+
+// admit decides with the empty list's room.
+func (l *Limiter) admit(ctx context.Context, call *guard.Call, s *set, list []taking) (context.Context, error) {
 	for i, p := range s.policies {
 		who, ok := p.Key.of(ctx, call)
 		if !ok {

@@ -140,15 +140,23 @@ func (l *Limiter) Take(ctx context.Context, key string, cost int) (Decision, err
 		return Decision{}, fmt.Errorf("ratelimit: cost %d: want 0 or more", cost)
 	}
 	s := l.set.Load()
+	if len(s.policies) == 1 {
+		var one [1]taking // to clear more of them would cost more than to decide
+		return l.takeAll(ctx, s, one[:], key, int64(cost))
+	}
 	var few [usual]taking // on the stack
 	list := few[:]
 	if len(s.policies) > usual {
 		list = make([]taking, len(s.policies))
 	}
-	list = list[:len(s.policies)]
-	for i, p := range s.policies {
-		l := &list[i]
-		l.policy, l.index, l.who.text, l.cost = p, i, key, int64(cost)
+	return l.takeAll(ctx, s, list[:len(s.policies)], key, int64(cost))
+}
+
+// takeAll fills the list, one for each policy, and decides.
+func (l *Limiter) takeAll(ctx context.Context, s *set, list []taking, key string, cost int64) (Decision, error) {
+	for i := range list {
+		t := &list[i]
+		t.policy, t.index, t.who.text, t.cost = s.policies[i], i, key, cost
 	}
 	ok, err := l.take(ctx, s, list)
 	if err != nil {

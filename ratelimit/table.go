@@ -154,6 +154,11 @@ type taking struct {
 // take takes from all, or from none, and fills in their states. now is in
 // nanoseconds since the limiter's start; wall is only for quotas.
 func (t *table) take(list []taking, now int64, wall time.Time) bool {
+	if len(list) == 1 {
+		if ok, done := t.takeKnown(&list[0], now, wall); done {
+			return ok
+		}
+	}
 	var buf [maxPolicies]int
 	locked := buf[:0]
 	for i := range list {
@@ -192,6 +197,27 @@ func (t *table) take(list []taking, now int64, wall time.Time) bool {
 		t.shards[n].mu.Unlock()
 	}
 	return ok
+}
+
+// takeKnown takes from one key that has a place, which is nearly every
+// decision of a limiter with one policy. If it has none, nothing is done.
+func (t *table) takeKnown(l *taking, now int64, wall time.Time) (ok, done bool) {
+	s := &t.shards[t.shard(l.hash)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, b := s.buckets(l.hash)
+	p := lookup(a, l.hash)
+	if p == nil {
+		p = lookup(b, l.hash)
+	}
+	if p == nil || whole(p.value, now) && now < t.wideUntil.Load() {
+		return false, false
+	}
+	var value int64
+	if value, l.State = l.policy.decide(p.value, now, l.cost, wall); !l.Denied {
+		p.value = value
+	}
+	return !l.Denied, true
 }
 
 // place is where a key's allowance is, or is to be, and under which hash. The

@@ -55,6 +55,7 @@ func (m *model) admits(p *policy, key string, now int64) bool {
 // TestAgainstTheDefinition runs random schedules, whose clock stands still,
 // creeps and leaps, through the table and through the definition.
 func TestAgainstTheDefinition(t *testing.T) {
+	loose := rate("loose", 1, time.Millisecond, 10_000)
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		p := rate("p", 1+r.IntN(50), time.Duration(1+r.IntN(1000))*time.Millisecond, 1+r.IntN(8))
@@ -69,7 +70,11 @@ func TestAgainstTheDefinition(t *testing.T) {
 				now += r.Int64N(p.limit*p.interval*2 + 1)
 			}
 			key := fmt.Sprint(r.IntN(3))
-			got, want := tb.take(takings(key, 1, p), now, time.Time{}), m.admits(p, key, now)
+			list := takings(key, 1, p)
+			if seed%2 == 1 { // the way of several policies
+				list = takings(key, 1, p, loose)
+			}
+			got, want := tb.take(list, now, time.Time{}), m.admits(p, key, now)
 			if got != want {
 				t.Fatalf("seed %d, at %d, key %s: admitted %v, want %v", seed, now, key, got, want)
 			}
