@@ -72,6 +72,8 @@ func (f *Firewall) inspect(r *http.Request) verdict {
 	}
 	v := verdict{result: "passed", matches: logged(tx)}
 	switch {
+	case stop != nil && stop.Status == http.StatusBadRequest: // the rules for bodies that are not what they say
+		v.result, v.denial = "unreadable", unreadable(fmt.Errorf("waf: rule %d", stop.RuleID))
 	case stop != nil:
 		v.result = "refused"
 		v.denial = &guard.Denial{

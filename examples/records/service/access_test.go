@@ -328,9 +328,9 @@ func TestInput(t *testing.T) {
 		body, want string
 		status     int
 	}{
-		"no JSON":       {"title=x", "JSON", 400},
+		"no JSON":       {"title=x", "could not be read", 400},
 		"unknown field": {`{"titel":"x"}`, "JSON", 400},
-		"two values":    {`{"title":"x"}{"title":"y"}`, "JSON", 400},
+		"two values":    {`{"title":"x"}{"title":"y"}`, "could not be read", 400},
 		"wrong type":    {`{"title":7}`, "JSON", 400},
 		"too long":      {`{"title":"` + strings.Repeat("x", 201) + `"}`, `"field":"title"`, 400},
 		"too large":     {`{"title":"` + strings.Repeat("x", 2<<20) + `"}`, "", 413},
