@@ -27,7 +27,7 @@
 //
 // # Sources
 //
-// [Manager.Import] takes
+// [Manager.SCIM] serves SCIM 2.0 (RFC 7643, RFC 7644), [Manager.Import] takes
 // the feed of a personnel system, and [Manager.Orphans] reports who has access
 // here and is not known there. A feed that would remove more people than
 // Options.MaxLeavers changes nothing: an empty file is a fault more often than
