@@ -75,6 +75,8 @@ func (g *Gate) Check(ctx context.Context, tenant, subject string) error {
 		return g.refuse(ctx, tenant, subject, p, "State the purpose of the request.", nil)
 	case !ok:
 		return g.refuse(ctx, tenant, subject, p, "This purpose is not declared.", nil)
+	case d.Sale && OptedOut(ctx):
+		return g.refuse(ctx, tenant, subject, p, "The browser asks not to sell or share (Sec-GPC).", nil)
 	case d.Basis != Consent:
 		return nil
 	}
@@ -144,6 +146,9 @@ func (r *require) Admit(ctx context.Context, call *guard.Call) (context.Context,
 		return ctx, r.deny("This operation does not serve that purpose.")
 	}
 	call.Attr(auditlog.String("purpose", string(p)))
+	if signal := call.Header("Sec-GPC"); len(signal) == 1 && signal[0] == "1" { // W3C draft: any other value is no signal
+		ctx = WithOptOut(ctx)
+	}
 	return WithPurpose(ctx, p), nil
 }
 

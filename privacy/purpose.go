@@ -42,6 +42,12 @@ type Declaration struct {
 	Purpose Purpose
 	Title   string // for people: "Paying salaries"
 	Basis   Basis
+	// Sale says that California calls it selling or sharing: it is refused to
+	// people whose browser sends Sec-GPC (CCPA, 11 CCR 7025).
+	Sale bool
+	// SpecialGround is the ground of GDPR Art. 9(2) on which special-category
+	// data is used, if not explicit consent: "9(2)(b) employment law".
+	SpecialGround string
 }
 
 // ErrDeclaration is returned, wrapped with what is wrong, for declarations
@@ -98,6 +104,17 @@ func PurposeFrom(ctx context.Context) Purpose {
 	p, _ := ctx.Value(purposeKey{}).(Purpose)
 	return p
 }
+
+type optOutKey struct{}
+
+// WithOptOut returns a context in which the person's browser asked not to be
+// sold or shared: the Global Privacy Control. [Gate.Require] reads the header.
+func WithOptOut(ctx context.Context) context.Context {
+	return context.WithValue(ctx, optOutKey{}, true)
+}
+
+// OptedOut reports whether the context carries the signal.
+func OptedOut(ctx context.Context) bool { return ctx.Value(optOutKey{}) != nil }
 
 // names lists purposes in order, for messages and parameters.
 func names[T ~string](list []T) []string {
