@@ -3,6 +3,7 @@ package ocsf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surety-go/surety/controls"
@@ -50,8 +51,10 @@ type Row struct {
 	Verbs  Verbs
 }
 
-// table has the actions of all packages of this module.
-func table() []Row {
+// words are the verbs that many packages share.
+type words struct{ change, logon, account, finding Verbs }
+
+func common() words {
 	change := Verbs{
 		"create": 1, "add": 1, "propose": 1, "read": 2, "list": 2, "verify": 2, "check": 2, "export": 2, "review": 2,
 		"update": 3, "change": 3, "set": 3, "rotate": 3, "approve": Other, "reject": Other, "accept": Other,
@@ -65,13 +68,26 @@ func table() []Row {
 		"enrol": 10, "confirm": 10, "remove": 11, "update": Other, "regenerate": 10,
 	}
 	finding := Verbs{"alert": 1, "open": 1, "create": 1, "raise": 1, "update": 2, "assign": 2, "accept": 2, "escalate": 2, "close": 3, "resolve": 3}
-	other := func(verbs ...string) Verbs {
-		v := make(Verbs)
-		for _, name := range verbs {
-			v[name] = Other
-		}
-		return v
+	return words{change, logon, account, finding}
+}
+
+// other are verbs without an activity of their own.
+func other(verbs ...string) Verbs {
+	v := make(Verbs)
+	for _, name := range verbs {
+		v[name] = Other
 	}
+	return v
+}
+
+// table has the actions of all packages of this module.
+func table() []Row {
+	w := common()
+	return slices.Concat(w.spineRows(), w.authnRows(), w.authzRows(), w.privacyRows(), w.networkRows(), w.controlsRows())
+}
+
+// spineRows are the actions of the log, the chain of guards and health.
+func (w words) spineRows() []Row {
 	return []Row{
 		{"auditlog.log", ApplicationLifecycle, Verbs{"open": 3, "close": 4, "probe": Other, "read": Other, "tail": Other, "search": Other, "export": Other, "prune": Other}},
 		{"auditlog.period", EntityManagement, Verbs{"report": 3}},
@@ -81,8 +97,18 @@ func table() []Row {
 		{"auditlog.aggregate", WebResources, other("rest")},
 		{"auditlog.checkpoint", EntityManagement, Verbs{"cosign": 3}},
 		{"auditlog.key", EntityManagement, Verbs{"rotate": 3}},
-		{"auditlog", EntityManagement, change},
-		{"authn", Authentication, logon},
+		{"auditlog", EntityManagement, w.change},
+		{"guard", WebResources, Verbs{"route": 2, "call": Other, "probe": Other}},
+		{"health", ApplicationLifecycle, Verbs{"live": Other, "ready": Other, "check": Other, "watch": Other, "start": 3, "stop": 4, "drain": 4, "failover": 5, "fail": Other, "recover": 5}},
+		{"health.slo", ApplicationLifecycle, other("burn", "recover", "measure", "store")},
+		{"health.balance", ApplicationLifecycle, other("eject", "recover")},
+	}
+}
+
+// authnRows are the actions of authn.
+func (w words) authnRows() []Row {
+	return []Row{
+		{"authn", Authentication, w.logon},
 		{"authn.login", Authentication, Verbs{"complete": 1, "reauthenticate": 1, "resume": 6, "code": 6, "enrol": 6, "confirm": 6, "change": 6, "forgot": 6, "link": 6}},
 		{"authn.login.forgot", Authentication, Verbs{"open": 6}},
 		{"authn.login.link", Authentication, Verbs{"open": 6}},
@@ -93,38 +119,50 @@ func table() []Row {
 		{"authn.lifecycle", WebResources, Verbs{"read": 2, "list": 2}},
 		{"authn.notice", AccountChange, Verbs{"send": Other}},
 		{"authn.login.page", WebResources, Verbs{"read": 2}},
-		{"authn.session", Authentication, logon},
+		{"authn.session", Authentication, w.logon},
 		{"authn.throttle", AccountChange, Verbs{"lock": 9, "unlock": 12}},
 		{"authn.throttle", Authentication, Verbs{"admit": 6}},
-		{"authn.account", AccountChange, merge(account, Verbs{"password": 3, "totp": 10, "recovery": 10})},
+		{"authn.account", AccountChange, merge(w.account, Verbs{"password": 3, "totp": 10, "recovery": 10})},
 		{"authn.account", Authentication, Verbs{"reauthenticate": 1, "sessions": 2}},
 		{"authn.account", WebResources, Verbs{"read": 2}},
 		{"authn.account.page", WebResources, Verbs{"read": 2}},
-		{"authn.password", AccountChange, account},
-		{"authn.totp", AccountChange, account},
-		{"authn.recovery", AccountChange, account},
-		{"authn.recoverycode", AccountChange, merge(account, Verbs{"issue": 10})},
+		{"authn.password", AccountChange, w.account},
+		{"authn.totp", AccountChange, w.account},
+		{"authn.recovery", AccountChange, w.account},
+		{"authn.recoverycode", AccountChange, merge(w.account, Verbs{"issue": 10})},
 		{"authn.recoverycode", Authentication, Verbs{"verify": 1}},
 		{"authn.otp", AccountChange, Verbs{"reset": 4}},
 		{"authn.otp", Authentication, Verbs{"verify": 1, "send": 6}},
-		{"authn.apikey", AccountChange, merge(account, Verbs{"rotate": 3, "revoke": 6})},
+		{"authn.apikey", AccountChange, merge(w.account, Verbs{"rotate": 3, "revoke": 6})},
 		{"authn.apikey", Authentication, Verbs{"verify": 1}},
-		{"authn.passkey", AccountChange, merge(account, Verbs{"register": 10, "revoke": 11})},
+		{"authn.passkey", AccountChange, merge(w.account, Verbs{"register": 10, "revoke": 11})},
 		{"authn.passkey", Authentication, Verbs{"verify": 1, "begin": 6, "login": 1}},
 		{"authn.passkey", DetectionFinding, Verbs{"alert": 1}},
 		{"authn.passkey", WebResources, Verbs{"list": 2}},
+	}
+}
+
+// authzRows are the actions of authz and crypto.
+func (w words) authzRows() []Row {
+	return []Row{
 		{"authz", APIActivity, Verbs{"decide": 2, "check": 2, "enforce": 2, "read": 2}},
-		{"authz.policy", EntityManagement, change},
+		{"authz.policy", EntityManagement, w.change},
 		{"authz.role", UserAccess, Verbs{"grant": 1, "assign": 1, "revoke": 2}},
 		{"authz.grant", UserAccess, Verbs{"create": 1, "grant": 1, "revoke": 2, "expire": 2, "delete": 2}},
 		{"authz.access", UserAccess, Verbs{"grant": 1, "revoke": 2, "review": Other, "escalate": Other, "remind": Other}},
 		{"authz.session", AuthorizeSession, Verbs{"elevate": 1, "assign": 1}},
 		{"authz.group", GroupManagement, Verbs{"grant": 1, "revoke": 2, "add": 3, "remove": 4, "delete": 5, "create": 6}},
 		{"crypto", APIActivity, Verbs{"seal": 1, "open": 2, "sign": 1, "verify": 2}},
-		{"crypto.key", EntityManagement, merge(change, Verbs{"unwrap": 2, "wrap": 2, "allow": 8, "deny": 9, "rewrap": 3, "import": 1, "destroyed": 4})},
-		{"privacy", EntityManagement, change},
+		{"crypto.key", EntityManagement, merge(w.change, Verbs{"unwrap": 2, "wrap": 2, "allow": 8, "deny": 9, "rewrap": 3, "import": 1, "destroyed": 4})},
+	}
+}
+
+// privacyRows are the actions of privacy and integrity.
+func (w words) privacyRows() []Row {
+	return []Row{
+		{"privacy", EntityManagement, w.change},
 		{"privacy.purpose", APIActivity, Verbs{"check": 2}},
-		{"privacy.consent", EntityManagement, merge(change, Verbs{"give": 1, "grant": 1, "withdraw": 4, "merge": 3})},
+		{"privacy.consent", EntityManagement, merge(w.change, Verbs{"give": 1, "grant": 1, "withdraw": 4, "merge": 3})},
 		{"privacy.notice", EntityManagement, Verbs{"publish": 1, "show": 2}},
 		{"privacy.erasure", EntityManagement, Verbs{"request": 1, "plan": 1, "approve": 8, "step": 4, "complete": 4, "replay": 4, "verify": 2, "refuse": Other, "fail": Other, "cancel": Other}},
 		{"privacy.request", EntityManagement, Verbs{"create": 1, "verify": 2, "complete": 3, "refuse": Other, "extend": 3, "close": 3, "confirm": 3, "pause": 3, "notify": 3, "lapse": Other}},
@@ -134,25 +172,33 @@ func table() []Row {
 		{"privacy.egress", APIActivity, Verbs{"disclose": 2}},
 		{"privacy.breach", EntityManagement, Verbs{"open": 1, "assess": 3, "notify": 3, "close": 3, "lapse": Other}},
 		{"privacy.release", APIActivity, Verbs{"check": 2}},
-		{"integrity", ComplianceFinding, merge(finding, Verbs{"scan": 1, "verify": 1, "check": 1})},
+		{"integrity", ComplianceFinding, merge(w.finding, Verbs{"scan": 1, "verify": 1, "check": 1})},
 		{"integrity.row", DetectionFinding, Verbs{"mismatch": 1}},
+	}
+}
+
+// networkRows are the actions of ratelimit.
+func (w words) networkRows() []Row {
+	return []Row{
 		{"ratelimit", APIActivity, other("limit", "deny", "allow", "admit", "probe")},
 		{"ratelimit.store", ApplicationLifecycle, other("fail", "recover")},
 		{"ratelimit.firewall", EntityManagement, Verbs{"ban": 1, "unban": 4, "reload": 3}},
 		{"ratelimit.concurrency", ApplicationLifecycle, other("overload", "relax")},
 		{"ratelimit.upload", DetectionFinding, Verbs{"quarantine": 1, "scan": Other}},
 		{"ratelimit.waf", DetectionFinding, Verbs{"match": 1}},
-		{"ratelimit.list", EntityManagement, change},
-		{"guard", WebResources, Verbs{"route": 2, "call": Other, "probe": Other}},
-		{"health", ApplicationLifecycle, Verbs{"live": Other, "ready": Other, "check": Other, "watch": Other, "start": 3, "stop": 4, "drain": 4, "failover": 5, "fail": Other, "recover": 5}},
-		{"health.slo", ApplicationLifecycle, other("burn", "recover", "measure", "store")},
-		{"health.balance", ApplicationLifecycle, other("eject", "recover")},
-		{"controls", EntityManagement, change},
+		{"ratelimit.list", EntityManagement, w.change},
+	}
+}
+
+// controlsRows are the actions of controls.
+func (w words) controlsRows() []Row {
+	return []Row{
+		{"controls", EntityManagement, w.change},
 		{"controls.probe", ComplianceFinding, Verbs{"run": 1, "fail": 1, "pass": 2}},
-		{"controls.monitor", ComplianceFinding, merge(finding, other("start", "stop", "run", "gap", "pass", "fail"))},
-		{"controls.finding", ComplianceFinding, finding},
-		{"controls.detect", DetectionFinding, finding},
-		{"controls.incident", IncidentFinding, finding},
+		{"controls.monitor", ComplianceFinding, merge(w.finding, other("start", "stop", "run", "gap", "pass", "fail"))},
+		{"controls.finding", ComplianceFinding, w.finding},
+		{"controls.detect", DetectionFinding, w.finding},
+		{"controls.incident", IncidentFinding, w.finding},
 		{"controls.vendor", APIActivity, other("egress")},
 	}
 }
