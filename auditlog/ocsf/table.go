@@ -122,6 +122,7 @@ func (w words) authnRows() []Row {
 		{"authn.session", Authentication, w.logon},
 		{"authn.throttle", AccountChange, Verbs{"lock": 9, "unlock": 12}},
 		{"authn.throttle", Authentication, Verbs{"admit": 6}},
+		{"authn.throttle", DetectionFinding, Verbs{"alert": 1}},
 		{"authn.account", AccountChange, merge(w.account, Verbs{"password": 3, "totp": 10, "recovery": 10})},
 		{"authn.account", Authentication, Verbs{"reauthenticate": 1, "sessions": 2}},
 		{"authn.account", WebResources, Verbs{"read": 2}},
