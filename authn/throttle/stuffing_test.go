@@ -63,7 +63,7 @@ func TestLoginsAreNoFlood(t *testing.T) {
 	}
 	d.rec.WantNone(t, "authn.throttle.alert")
 	for n := range 30 {
-		d.locked(t, fmt.Sprint("victim-", n), netip.Addr{})
+		_ = d.locked(t, fmt.Sprint("victim-", n), netip.Addr{})
 		for range 3 {
 			if err := d.Succeed(t.Context(), "acme", "mine"); err != nil {
 				t.Fatal(err)
@@ -76,7 +76,7 @@ func TestLoginsAreNoFlood(t *testing.T) {
 func TestUnrecordedAlertDenies(t *testing.T) {
 	d := newDesk(t, throttle.Options{Stuffing: 10})
 	for n := range 10 {
-		d.locked(t, fmt.Sprint("u-", n), netip.Addr{})
+		_ = d.locked(t, fmt.Sprint("u-", n), netip.Addr{})
 	}
 	down := errors.New("disk full")
 	d.rec.FailWith(down)
