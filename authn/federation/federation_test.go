@@ -3,6 +3,7 @@ package federation_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/authn/federation"
@@ -42,5 +43,24 @@ func TestAssurance(t *testing.T) {
 		if level, methods := a.Judge(c.acr, c.amr); level != c.level || !slices.Equal(methods, c.methods) {
 			t.Errorf("%q %q: %v %q", c.acr, c.amr, level, methods)
 		}
+	}
+}
+
+func TestMemory(t *testing.T) {
+	m, now := federation.NewMemory(), time.Unix(1000, 0)
+	federation.SetMemoryNow(m, func() time.Time { return now })
+	use := func(tenant, key string, want bool) {
+		t.Helper()
+		if ok, err := m.Use(t.Context(), tenant, key, now.Add(time.Minute)); ok != want || err != nil {
+			t.Errorf("%t, %v", ok, err)
+		}
+	}
+	use("acme", "k", true)
+	use("acme", "k", false)
+	use("globex", "k", true)
+	now = now.Add(time.Minute)
+	use("acme", "k", true)
+	if _, err := m.Use(t.Context(), "", "k", now); err == nil {
+		t.Error("without a tenant")
 	}
 }

@@ -20,7 +20,7 @@ func (t *Throttle) Controls() []controls.Control {
 	return []controls.Control{{
 		ID: "authn.throttle",
 		Parameters: []controls.Parameter{
-			controls.Int("free", t.o.Free), controls.Int("client_free", t.o.ClientFree), controls.Int("stuffing", t.o.Stuffing),
+			controls.Int("free", t.o.Free), controls.Int("client_free", t.o.ClientFree),
 			controls.Duration("base", t.o.Base), controls.Duration("max", t.o.Max), controls.Int("disable", t.o.Disable),
 		},
 		Probe: t.probe,
@@ -29,7 +29,6 @@ func (t *Throttle) Controls() []controls.Control {
 
 func (t *Throttle) probe(ctx context.Context) controls.Result {
 	quiet := *t
-	quiet.flood = &flood{}
 	quiet.rec = auditlog.RecorderFunc(func(context.Context, auditlog.Event) error { return nil })
 	at := t.now()
 	quiet.now = func() time.Time { return at }

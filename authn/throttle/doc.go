@@ -13,9 +13,6 @@
 // rebinding or an administrator does (SP 800-63B-4, 3.2.2). A client that
 // fails on many accounts waits too; a success does not forgive a client.
 //
-// A flood of attempts over many accounts from many clients, credential
-// stuffing, is an alert, and leaves each client three free failures.
-//
 // Accounts that do not exist are throttled like others: give an identifier
 // derived from what was typed.
 package throttle

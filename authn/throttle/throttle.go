@@ -46,10 +46,6 @@ type Options struct {
 	Free int
 	// ClientFree is the same for a client, over all accounts; 0 is 30.
 	ClientFree int
-	// Stuffing is how many attempts within ten minutes, over all accounts and
-	// seen by this process, may go without a success; beyond that each client
-	// has 3 free failures instead of ClientFree. 0 is 1000.
-	Stuffing int
 	// Base is the first wait, doubled with each failure; 0 is 2 s.
 	Base time.Duration
 	// Max is the longest wait; 0 is 15 min.
@@ -68,7 +64,6 @@ type Throttle struct {
 	store Store
 	rec   auditlog.Recorder
 	o     Options
-	flood *flood
 	now   func() time.Time
 }
 
@@ -79,7 +74,6 @@ func New(store Store, rec auditlog.Recorder, o Options) (*Throttle, error) {
 	}
 	setDefault(&o.Free, 4)
 	setDefault(&o.ClientFree, 30)
-	setDefault(&o.Stuffing, 1000)
 	setDefault(&o.Base, 2*time.Second)
 	setDefault(&o.Max, 15*time.Minute)
 	setDefault(&o.Disable, 100)
@@ -91,14 +85,12 @@ func New(store Store, rec auditlog.Recorder, o Options) (*Throttle, error) {
 		return nil, errors.New("throttle: Options: Free: want 1 to Disable")
 	case o.ClientFree < 1 || o.ClientFree > 10_000:
 		return nil, errors.New("throttle: Options: ClientFree: want 1 to 10000")
-	case o.Stuffing < 10:
-		return nil, errors.New("throttle: Options: Stuffing: want at least 10")
 	case o.Base < 100*time.Millisecond || o.Max < o.Base || o.Max > 24*time.Hour:
 		return nil, errors.New("throttle: Options: Base, Max: want 100 ms ≤ Base ≤ Max ≤ 24 h")
 	case o.Forget < o.Max:
 		return nil, errors.New("throttle: Options: Forget: want at least Max")
 	}
-	return &Throttle{store, rec, o, &flood{}, time.Now}, nil
+	return &Throttle{store, rec, o, time.Now}, nil
 }
 
 func setDefault[T int | time.Duration](v *T, def T) {
@@ -116,12 +108,8 @@ const Unknown = "?"
 // another error, which denies as well, when that can't be known. The zero
 // client, of a connection without an address, is not counted.
 func (t *Throttle) Begin(ctx context.Context, tenant, account string, client netip.Addr) error {
-	free, err := t.clientFree(ctx, tenant)
-	if err != nil {
-		return err
-	}
 	if client.IsValid() {
-		if err := t.take(ctx, tenant, clientKey(client), free, "client"); err != nil {
+		if err := t.take(ctx, tenant, clientKey(client), t.o.ClientFree, "client"); err != nil {
 			return t.refused(ctx, tenant, account, err)
 		}
 	}
@@ -225,9 +213,7 @@ func (t *Throttle) refused(ctx context.Context, tenant, account string, cause er
 // proven and not before: otherwise whoever knows the password could guess
 // codes for ever.
 func (t *Throttle) Succeed(ctx context.Context, tenant, account string) error {
-	own := 0
-	err := t.change(ctx, tenant, accountKey(account), func(s *State) error {
-		own = s.Failures
+	return t.change(ctx, tenant, accountKey(account), func(s *State) error {
 		// A lock that was set meanwhile stays.
 		if s.Reason == "" {
 			s.Until = time.Time{}
@@ -235,10 +221,6 @@ func (t *Throttle) Succeed(ctx context.Context, tenant, account string) error {
 		s.Failures, s.Disabled, s.Keep, s.Last = 0, false, false, t.now()
 		return nil
 	})
-	if err == nil {
-		t.flood.succeeded(own)
-	}
-	return err
 }
 
 // Lock refuses attempts on an account until the given time, at most 24 hours

@@ -431,25 +431,6 @@ func TestRefusalsAreEvents(t *testing.T) {
 	w.rec.WantWithout(t, "u-1")
 }
 
-func TestMemory(t *testing.T) {
-	m, now := bearer.NewMemory(), time.Unix(1000, 0)
-	bearer.SetMemoryNow(m, func() time.Time { return now })
-	use := func(tenant, key string, want bool) {
-		t.Helper()
-		if ok, err := m.Use(t.Context(), tenant, key, now.Add(time.Minute)); ok != want || err != nil {
-			t.Errorf("%t, %v", ok, err)
-		}
-	}
-	use("acme", "k", true)
-	use("acme", "k", false)
-	use("globex", "k", true)
-	now = now.Add(time.Minute)
-	use("acme", "k", true)
-	if _, err := m.Use(t.Context(), "", "k", now); err == nil {
-		t.Error("without a tenant")
-	}
-}
-
 func TestCacheIsBounded(t *testing.T) {
 	w := newWorld(t, func(_ *bearer.Issuer, o *bearer.Options) { o.Cache = 8 })
 	first := w.token(nil)

@@ -65,7 +65,7 @@ type Options struct {
 	Origin string
 	// Proofs remembers the DPoP proofs that were used. Nil remembers them in
 	// memory, which is for one instance.
-	Proofs Replay
+	Proofs federation.Replay
 	// Cache is how many verified signatures are remembered; 0 is 8192,
 	// negative is none.
 	Cache int
@@ -147,7 +147,7 @@ func (o *Options) complete() error {
 		o.Origin = origin(u)
 	}
 	if o.Proofs == nil {
-		o.Proofs = NewMemory()
+		o.Proofs = federation.NewMemory()
 	}
 	return nil
 }

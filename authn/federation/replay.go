@@ -1,4 +1,4 @@
-package bearer
+package federation
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type Replay interface {
 }
 
 // ErrFull says that a [Memory] can remember no more for now.
-var ErrFull = errors.New("bearer: too many proofs at once")
+var ErrFull = errors.New("federation: too many proofs at once")
 
 // Memory is a Replay for one instance. It holds at most a million keys: over
 // that, [ErrFull] denies.
@@ -36,7 +36,7 @@ const maxMemory = 1_000_000
 // Use implements [Replay].
 func (m *Memory) Use(_ context.Context, tenant, key string, until time.Time) (bool, error) {
 	if tenant == "" {
-		return false, errors.New("bearer: Use: the tenant is empty")
+		return false, errors.New("federation: Use: the tenant is empty")
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

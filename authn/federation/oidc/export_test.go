@@ -1,0 +1,6 @@
+package oidc
+
+import "time"
+
+// SetNow gives a RelyingParty another clock.
+func SetNow(rp *RelyingParty, now func() time.Time) { rp.now = now }
