@@ -128,7 +128,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	back.RawQuery = answer.Encode()
-	http.Redirect(w, r, back.String(), http.StatusSeeOther) //nolint:gosec // a test double; the address is checked above
+	http.Redirect(w, r, back.String(), http.StatusSeeOther) //nolint:gosec // a test double sends people where its test says
 }
 
 // token redeems a code, once.
