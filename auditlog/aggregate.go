@@ -122,6 +122,7 @@ func (l *Log) aggregateLoop() {
 		case <-tick.C:
 			_ = l.flushAggregates() // they are kept; Ready and the control tell
 			l.reportDrops()
+			l.watchDisk()
 		}
 	}
 }

@@ -22,6 +22,14 @@ func (l *Log) Ready(context.Context) error {
 	if err := l.eng.PublishError(); err != nil {
 		return fmt.Errorf("auditlog: no checkpoint is published: %w", err)
 	}
+	if err := l.diskError(); err != nil {
+		return err
+	}
+	return l.clockError(time.Now())
+}
+
+// diskError reports that the disk nears its reserve: as much again is left.
+func (l *Log) diskError() error {
 	free, err := l.eng.Free()
 	if err != nil {
 		return fmt.Errorf("auditlog: ask for the space left: %w", err)
@@ -29,7 +37,19 @@ func (l *Log) Ready(context.Context) error {
 	if free < uint64(max(l.opts.Reserve, l.opts.SegmentSize)) {
 		return fmt.Errorf("%w: %s has %d bytes left above its reserve", ErrFull, l.dir, free)
 	}
-	return l.clockError(time.Now())
+	return nil
+}
+
+// watchDisk records once that the disk runs short, while there is still room
+// for that, and once that it is over.
+func (l *Log) watchDisk() {
+	err := l.diskError()
+	switch {
+	case err != nil && !l.low:
+		l.low = l.own(context.Background(), "auditlog.disk.alarm", Failed, Int("reserve", l.opts.Reserve)) == nil
+	case err == nil && l.low:
+		l.low = l.own(context.Background(), "auditlog.disk.clear", Success) != nil
+	}
 }
 
 // clockError compares the wall clock with the monotonic one since Open, and

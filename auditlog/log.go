@@ -27,6 +27,7 @@ type Log struct {
 	index  index
 	seq    atomic.Uint64 // asynchronous events of this run
 	drops  drops
+	low    bool      // the disk's alarm was raised; owned by the aggregate loop
 	opened time.Time // with a monotonic reading
 
 	once  sync.Once

@@ -412,6 +412,21 @@ func TestReservedSpaceIsNeverTaken(t *testing.T) {
 	}
 }
 
+// The alarm is an event, once, before the log can take no more.
+func TestDiskAlarm(t *testing.T) {
+	opts := small
+	opts.Reserve, opts.AggregateEvery = 1<<60, 10*time.Millisecond
+	l := newLog(t, opts)
+	deadline := time.Now().Add(10 * time.Second)
+	for l.Size() < 2 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(5 * opts.AggregateEvery) // for a second one, which must not come
+	if got := find(t, l, "auditlog.disk.alarm"); len(got) != 1 || got[0].Outcome != auditlog.Failed {
+		t.Errorf("alarms: %+v", got)
+	}
+}
+
 func TestControls(t *testing.T) {
 	l := newLog(t, small)
 	list := l.Controls()

@@ -91,6 +91,7 @@ func (w words) spineRows() []Row {
 	return []Row{
 		{"auditlog.log", ApplicationLifecycle, Verbs{"open": 3, "close": 4, "probe": Other, "read": Other, "tail": Other, "search": Other, "export": Other, "prune": Other}},
 		{"auditlog.period", EntityManagement, Verbs{"report": 3}},
+		{"auditlog.disk", ApplicationLifecycle, other("alarm", "clear")},
 		{"auditlog.queue", ApplicationLifecycle, other("drop")},
 		{"auditlog.outbox", ApplicationLifecycle, other("heartbeat")},
 		{"auditlog.outbox", DetectionFinding, Verbs{"reject": 1}},
@@ -109,7 +110,7 @@ func (w words) spineRows() []Row {
 func (w words) authnRows() []Row {
 	return []Row{
 		{"authn", Authentication, w.logon},
-		{"authn.login", Authentication, Verbs{"complete": 1, "reauthenticate": 1, "resume": 6, "code": 6, "enrol": 6, "confirm": 6, "change": 6, "forgot": 6, "link": 6, "signup": 6}},
+		{"authn.login", Authentication, Verbs{"complete": 1, "reauthenticate": 1, "resume": 6, "code": 6, "enrol": 6, "confirm": 6, "change": 6, "forgot": 6, "link": 6}},
 		{"authn.login.forgot", Authentication, Verbs{"open": 6}},
 		{"authn.login.link", Authentication, Verbs{"open": 6}},
 		{"authn.lifecycle", AccountChange, Verbs{

@@ -156,17 +156,6 @@ func prepared(p Person, by string) Person {
 	return Person{Tenant: p.Tenant, ID: rand.Text(), External: p.External, Name: login.Name(p.Name), State: Requested, Roles: slices.Clone(p.Roles), By: by, Rev: 1}
 }
 
-// SignUp takes a request from somebody who has no account yet, without roles:
-// whoever approves it gives them by Move. It makes the Manager a
-// login.Registrar. A name that is taken is no error: the answer must not tell.
-func (m *Manager) SignUp(ctx context.Context, tenant, name string) error {
-	p := prepared(Person{Tenant: tenant, Name: name}, "signup")
-	if err := m.request(ctx, &p); err != nil && !errors.Is(err, ErrTaken) {
-		return err
-	}
-	return nil
-}
-
 // actor is the account of the caller; empty for nobody.
 func actor(ctx context.Context) string {
 	who, _ := authn.FromContext(ctx)

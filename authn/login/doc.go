@@ -41,7 +41,6 @@
 //	POST /login/forgot       {"tenant", "name"}  → {"handle"}, and a message   with Options.Mail
 //	POST /login/forgot/open  {"handle", "code"}  → {"step", "ticket"}
 //	POST /login/link, /login/link/open           the same, to sign in         with Options.MailLogin
-//	POST /signup             {"tenant", "name"}                               with Options.SignUp
 //	POST /logout
 //	GET  /account/security                                  sessions, whether codes are enrolled
 //	POST /account/password {"current", "new"}

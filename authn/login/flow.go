@@ -98,9 +98,6 @@ type Options struct {
 	// Address is where an account's mail goes, empty for nowhere; nil is its
 	// name, if that has an @.
 	Address func(Account) string
-	// SignUp takes requests for an account, at /signup; nil is nobody. Use it
-	// with Mail: who is let in, chooses a password by a link to the address.
-	SignUp Registrar
 	// Factors are other second factors that accounts may have, such as
 	// passkeys. An account with one of them is asked for it.
 	Factors []Factor

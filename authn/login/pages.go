@@ -46,15 +46,7 @@ const bodies = `
 </form>
 {{if .Forgot}}<p><a href="/login/forgot">I forgot my password</a></p>
 {{end}}{{if .Link}}<p><a href="/login/link">Send me a link instead</a></p>
-{{end}}{{if .SignUp}}<p><a href="/signup">Ask for an account</a></p>
 {{end}}{{end}}
-{{define "signup"}}<form method="post" action="/signup">
-{{if .AskTenant}}<p><label for="tenant">Organisation</label><br><input id="tenant" name="tenant" value="{{.Tenant}}" required autocomplete="organization" autocapitalize="none" spellcheck="false"></p>
-{{end}}<p><label for="name">Email address</label><br><input id="name" name="name" type="email" value="{{.Name}}" required autocomplete="email" autocapitalize="none" spellcheck="false"></p>
-<p><button>Ask for an account</button></p>
-</form>{{end}}
-{{define "asked"}}<p>Your request was received. Once somebody has approved it, you can choose a password.</p>
-<p><a href="/login/forgot">Choose a password</a></p>{{end}}
 {{define "code"}}<form method="post" action="/login/code">
 {{if .Typed}}<p><label for="code">Recovery code</label><br><input id="code" name="code" required autocomplete="off" autocapitalize="none" spellcheck="false"></p>
 {{else}}<p><label for="code">Code from your authenticator app</label><br><input id="code" name="code" inputmode="numeric" pattern="[0-9 ]*" required autocomplete="one-time-code"></p>

@@ -40,9 +40,6 @@ func (f *Flow) Routes() []guard.Route {
 	if f.o.Mail != nil {
 		routes = append(routes, f.mailRoutes(purposeReset, "/login/forgot", "authn.login.forgot", route, public)...)
 	}
-	if f.o.SignUp != nil {
-		routes = append(routes, route("GET /signup", "authn.login.page.read", public, f.pageSignUp), route("POST /signup", "authn.login.signup", public, f.postSignUp))
-	}
 	if f.o.MailLogin {
 		routes = append(routes, f.mailRoutes(purposeLogin, "/login/link", "authn.login.link", route, public)...)
 	}
@@ -53,11 +50,10 @@ type askName struct {
 	AskTenant    bool
 	Tenant, Name string
 	Forgot, Link bool
-	SignUp       bool
 }
 
 func (f *Flow) askName(r *http.Request, in input) askName {
-	a := askName{Tenant: in.Tenant, Name: in.Name, AskTenant: true, Forgot: f.o.Mail != nil, Link: f.o.MailLogin, SignUp: f.o.SignUp != nil}
+	a := askName{Tenant: in.Tenant, Name: in.Name, AskTenant: true, Forgot: f.o.Mail != nil, Link: f.o.MailLogin}
 	if f.o.Tenant != nil {
 		a.AskTenant = f.o.Tenant(r) == ""
 	}
