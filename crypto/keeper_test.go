@@ -6,6 +6,7 @@ import (
 	"crypto/fips140"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -577,20 +578,28 @@ func TestSealAndOpenDoNotAllocate(t *testing.T) {
 	plain, buf, out := make([]byte, 64), make([]byte, 0, 256), make([]byte, 0, 256)
 	sealed := mustSeal(t, f.Keeper, string(plain), place)
 	ctx := t.Context()
-	if n := testing.AllocsPerRun(200, func() {
-		if _, err := f.Seal(ctx, buf, plain, place); err != nil {
-			t.Fatal(err)
+	for name, op := range map[string]func() error{
+		"Seal": func() error { _, err := f.Seal(ctx, buf, plain, place); return err },
+		"Open": func() error { _, err := f.Open(ctx, out, sealed, place); return err },
+	} {
+		if n := allocations(t, op); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
 		}
-	}); n != 0 {
-		t.Errorf("Seal allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(200, func() {
-		if _, err := f.Open(ctx, out, sealed, place); err != nil {
-			t.Fatal(err)
-		}
-	}); n != 0 {
-		t.Errorf("Open allocates %v times", n)
+}
+
+// allocations is the smallest of several measurements: the runtime counts what
+// every goroutine allocates, also those that earlier tests are still ending.
+func allocations(t *testing.T, op func() error) float64 {
+	least := math.Inf(1)
+	for range 10 {
+		least = min(least, testing.AllocsPerRun(200, func() {
+			if err := op(); err != nil {
+				t.Fatal(err)
+			}
+		}))
 	}
+	return least
 }
 
 func TestProbes(t *testing.T) {
