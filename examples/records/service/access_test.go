@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -33,6 +35,8 @@ type bench struct {
 	tokens map[string]string // by tenant and role
 	ids    map[string]string
 	rpc    recordsv1.RecordsClient
+
+	clients atomic.Uint32
 }
 
 func newBench(t *testing.T) *bench {
@@ -103,6 +107,9 @@ func (b *bench) do(t *testing.T, method, path, token, body string, header ...str
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	// Each request comes from a client of its own, so that none asks too much.
+	n := b.clients.Add(1)
+	req.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", n>>8, n&0xff))
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -124,30 +131,41 @@ var requests = map[string]struct {
 	path, body string
 	may        []string
 }{
-	"GET /{$}":                   {"/", "", everyone},
-	"GET /files":                 {"/files", "", []string{"owner", "manager"}},
-	"GET /files/{id}":            {"/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
-	"POST /files/{id}":           {"/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
-	"GET /privacy":               {"/privacy", "", everyone},
-	"POST /privacy/give":         {"/privacy/give", "", everyone},
-	"POST /privacy/withdraw":     {"/privacy/withdraw", "", everyone},
-	"POST /privacy/erasure":      {"/privacy/erasure", "", everyone},
-	"GET /audit":                 {"/audit", "", []string{"auditor"}},
-	"GET /controls":              {"/controls", "", []string{"owner", "auditor"}},
-	"GET /evidence":              {"/evidence", "", []string{"auditor"}},
-	"GET /api/me":                {"/api/me", "", everyone},
-	"GET /api/files":             {"/api/files", "", []string{"owner", "manager"}},
-	"GET /api/files/{id}":        {"/api/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
-	"PUT /api/files/{id}":        {"/api/files/ID?purpose=payroll", `{"title":"Lead"}`, []string{"owner", "manager"}},
-	"POST /api/consent/give":     {"/api/consent/give", `{"purpose":"benefits"}`, everyone},
-	"POST /api/consent/withdraw": {"/api/consent/withdraw", `{"purpose":"benefits"}`, everyone},
-	"POST /api/erasure":          {"/api/erasure", "", nil}, // tried last, by the tour
-	"GET /api/controls":          {"/api/controls", "", []string{"owner", "auditor"}},
-	"POST /api/integrity":        {"/api/integrity", "", []string{"auditor"}},
-	"GET /api/audit":             {"/api/audit", "", []string{"auditor"}},
-	"GET /api/audit/ocsf":        {"/api/audit/ocsf", "", []string{"auditor"}},
-	"GET /api/findings":          {"/api/findings", "", []string{"auditor"}},
-	"POST /api/egress":           {"/api/egress?purpose=payroll", `{"host":"payroll.vendor.example","category":"user.name"}`, []string{"owner", "manager"}},
+	"GET /{$}":                        {"/", "", everyone},
+	"GET /files":                      {"/files", "", []string{"owner", "manager"}},
+	"GET /files/{id}":                 {"/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
+	"POST /files/{id}":                {"/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
+	"GET /privacy":                    {"/privacy", "", everyone},
+	"POST /privacy/give":              {"/privacy/give", "", everyone},
+	"POST /privacy/withdraw":          {"/privacy/withdraw", "", everyone},
+	"POST /privacy/erasure":           {"/privacy/erasure", "", everyone},
+	"GET /audit":                      {"/audit", "", []string{"auditor"}},
+	"GET /controls":                   {"/controls", "", []string{"owner", "auditor"}},
+	"GET /evidence":                   {"/evidence", "", []string{"auditor"}},
+	"GET /api/me":                     {"/api/me", "", everyone},
+	"GET /api/files":                  {"/api/files", "", []string{"owner", "manager"}},
+	"GET /api/files/{id}":             {"/api/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
+	"PUT /api/files/{id}":             {"/api/files/ID?purpose=payroll", `{"title":"Lead"}`, []string{"owner", "manager"}},
+	"POST /api/consent/give":          {"/api/consent/give", `{"purpose":"benefits"}`, everyone},
+	"POST /api/consent/withdraw":      {"/api/consent/withdraw", `{"purpose":"benefits"}`, everyone},
+	"POST /api/erasure":               {"/api/erasure", "", nil}, // tried last, by the tour
+	"GET /api/requests":               {"/api/requests", "", everyone},
+	"POST /api/requests":              {"/api/requests", `{"kind":"complaint","regime":"gdpr"}`, everyone},
+	"POST /api/requests/access":       {"/api/requests/access", `{"recipient":"nobody"}`, everyone},
+	"GET /api/notice":                 {"/api/notice", "", everyone},
+	"GET /api/disclosures":            {"/api/disclosures", "", everyone},
+	"GET /api/queue":                  {"/api/queue", "", []string{"owner"}},
+	"POST /api/holds":                 {"/api/holds", `{"subjects":["u-1"],"reason":"case 17"}`, []string{"owner"}},
+	"POST /api/holds/{id}/release":    {"/api/holds/none/release", `{"because":"over"}`, []string{"owner"}},
+	"POST /api/breaches":              {"/api/breaches", `{"title":"A laptop was lost","risk":"unlikely","why":"encrypted"}`, []string{"owner"}},
+	"POST /api/breaches/{id}/notices": {"/api/breaches/none/notices", `{"to":"regulator","proof":"4711"}`, []string{"owner"}},
+	"GET /api/article-30":             {"/api/article-30", "", []string{"owner", "auditor"}},
+	"GET /api/controls":               {"/api/controls", "", []string{"owner", "auditor"}},
+	"POST /api/integrity":             {"/api/integrity", "", []string{"auditor"}},
+	"GET /api/audit":                  {"/api/audit", "", []string{"auditor"}},
+	"GET /api/audit/ocsf":             {"/api/audit/ocsf", "", []string{"auditor"}},
+	"GET /api/findings":               {"/api/findings", "", []string{"auditor"}},
+	"POST /api/egress":                {"/api/egress?purpose=payroll", `{"vendor":"Example Payroll Bureau","host":"payroll.vendor.example","category":"user.name","subject":"u-1"}`, []string{"owner", "manager"}},
 }
 
 // Every route of the service, by everyone: strangers, half signed-in people,
@@ -155,7 +173,7 @@ var requests = map[string]struct {
 func TestAccessMatrix(t *testing.T) {
 	b := newBench(t)
 	half := b.session(t, b.Accounts()[0], authn.AAL1, "pwd")
-	public := []string{"GET /livez", "GET /readyz", "GET /startupz", "GET /static/app.css", "GET /static/icon.svg"}
+	public := []string{"GET /livez", "GET /readyz", "GET /startupz", "GET /static/app.css", "GET /static/icon.svg", "GET /.well-known/gpc.json"}
 	for _, route := range b.routes() {
 		if slices.Contains(public, route.Pattern) {
 			continue

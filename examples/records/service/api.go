@@ -107,37 +107,46 @@ func (s *Service) apiConsent(given bool) http.HandlerFunc {
 			guard.Refuse(w, r, err)
 			return
 		}
-		e, err := s.choose(r, body.Purpose, given)
+		e, receipt, err := s.choose(r, body.Purpose, given)
 		if err != nil {
 			guard.Refuse(w, r, err)
 			return
 		}
-		reply(w, map[string]any{"purpose": e.Purpose, "given": e.Given, "seq": e.Seq, "notice": e.Notice})
+		reply(w, map[string]any{"purpose": e.Purpose, "given": e.Given, "seq": e.Seq, "notice": e.Notice, "receipt": receipt})
 	}
 }
 
-// choose enters the caller's decision about a purpose that asks for one.
-func (s *Service) choose(r *http.Request, purpose string, given bool) (consent.Entry, error) {
+// choose enters the caller's decision about a purpose that asks for one, after
+// they were shown the notice in force, and signs a receipt for it.
+func (s *Service) choose(r *http.Request, purpose string, given bool) (e consent.Entry, receipt string, err error) {
 	p, _ := authn.FromContext(r.Context())
 	asks := false
 	for _, d := range s.gate.Purposes() {
 		asks = asks || d.Basis == privacy.Consent && string(d.Purpose) == purpose
 	}
 	if !asks {
-		return consent.Entry{}, &guard.Denial{Control: "privacy.consent", Code: guard.InvalidArgument, Public: "Consent is not asked for this purpose."}
+		return consent.Entry{}, "", &guard.Denial{Control: "privacy.consent", Code: guard.InvalidArgument, Public: "Consent is not asked for this purpose."}
 	}
-	c := consent.Choice{Tenant: p.Tenant, Subject: p.ID, Purpose: privacy.Purpose(purpose), Notice: noticeVersion, Method: "signed in"}
+	n, err := s.notice(r)
+	if err != nil {
+		return consent.Entry{}, "", err
+	}
+	c := consent.Choice{Tenant: p.Tenant, Subject: p.ID, Purpose: privacy.Purpose(purpose), Notice: n.Version, Method: "signed in"}
 	if given {
-		return s.ledger.Give(r.Context(), c)
+		e, err = s.ledger.Give(r.Context(), c)
+	} else {
+		e, err = s.ledger.Withdraw(r.Context(), c)
 	}
-	return s.ledger.Withdraw(r.Context(), c)
+	if err != nil {
+		return consent.Entry{}, "", err
+	}
+	receipt, err = s.rights.receipts.Issue(e, n.Hash())
+	return e, receipt, err
 }
 
 // apiErase erases the caller's own file.
 func (s *Service) apiErase(w http.ResponseWriter, r *http.Request) {
-	p, _ := authn.FromContext(r.Context())
-	target(r.Context(), p.ID)
-	report, err := s.eraser.Erase(r.Context(), p.Tenant, p.ID, "own request")
+	report, err := s.erase(r.Context())
 	if err != nil {
 		guard.Refuse(w, r, err)
 		return

@@ -18,6 +18,7 @@ import (
 	"github.com/surety-go/surety/controls/findings"
 	"github.com/surety-go/surety/controls/report"
 	"github.com/surety-go/surety/guard"
+	"github.com/surety-go/surety/privacy/egress"
 )
 
 // criteria lists what a control serves, for a table.
@@ -87,13 +88,13 @@ func (s *Service) apiAudit(w http.ResponseWriter, r *http.Request) {
 // information system.
 func siemRows() []ocsf.Row {
 	rows := []ocsf.Row{
-		{Prefix: "pages", Class: ocsf.WebResources, Verbs: ocsf.Verbs{"home": 2, "style": 2, "icon": 2}},
+		{Prefix: "pages", Class: ocsf.WebResources, Verbs: ocsf.Verbs{"home": 2, "style": 2, "icon": 2, "gpc": 2}},
 		{Prefix: "privacy.page", Class: ocsf.WebResources, Verbs: ocsf.Verbs{"read": 2}},
 		{Prefix: "privacy.erasure", Class: ocsf.EntityManagement, Verbs: ocsf.Verbs{"ask": 1}},
 		{Prefix: "integrity", Class: ocsf.APIActivity, Verbs: ocsf.Verbs{"scan": 2}},
 		{Prefix: "vendors", Class: ocsf.APIActivity, Verbs: ocsf.Verbs{"send": ocsf.Other}},
 	}
-	for _, prefix := range []string{"files", "account", "audit", "controls", "evidence", "findings"} {
+	for _, prefix := range []string{"files", "account", "audit", "controls", "evidence", "findings", "requests", "holds", "breaches", "inventory", "disclosures", "notices"} {
 		rows = append(rows, ocsf.Row{Prefix: prefix, Class: ocsf.APIActivity, Verbs: ocsf.CRUD})
 	}
 	return rows
@@ -139,12 +140,16 @@ func (s *Service) apiScan(w http.ResponseWriter, r *http.Request) {
 	reply(w, map[string]any{"rows": rep.Rows, "wrong": rep.Wrong, "complete": rep.Complete, "keys": rep.Mismatch})
 }
 
-// apiEgress asks whether data may be sent to a vendor. The demo sends
-// nothing: it only asks the gate that every outbound client asks.
+// apiEgress asks whether a person's data may be sent to a vendor: the register
+// of vendors whether the vendor may be relied on, and the gate of disclosures
+// whether the person's data may leave for it, which it then remembers. The demo
+// sends nothing.
 func (s *Service) apiEgress(w http.ResponseWriter, r *http.Request) {
 	var body struct {
+		Vendor   string `json:"vendor"`
 		Host     string `json:"host"`
 		Category string `json:"category"`
+		Subject  string `json:"subject"`
 	}
 	if err := decode(r, &body); err != nil {
 		guard.Refuse(w, r, err)
@@ -154,6 +159,13 @@ func (s *Service) apiEgress(w http.ResponseWriter, r *http.Request) {
 		guard.Refuse(w, r, &guard.Denial{
 			Control: "controls.register.vendor", Code: guard.PermissionDenied, Public: "Data of this category may not leave for that host.", Err: err,
 		})
+		return
+	}
+	p, _ := authn.FromContext(r.Context())
+	if err := s.rights.out.Disclose(r.Context(), p.Tenant, egress.Disclosure{
+		Recipient: body.Vendor, Subjects: []string{body.Subject}, Categories: []string{body.Category},
+	}); err != nil {
+		guard.Refuse(w, r, err)
 		return
 	}
 	reply(w, map[string]any{"allowed": true})

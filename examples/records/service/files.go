@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/surety-go/surety/authn"
-	"github.com/surety-go/surety/controls/classify"
 	"github.com/surety-go/surety/crypto"
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/integrity"
@@ -135,6 +134,3 @@ func refusal(err error) error {
 	}
 	return err
 }
-
-// schema reads the tags of Person; a mistake in one is a mistake of this file.
-func schema() (classify.Schema, error) { return classify.Of[Person]() }

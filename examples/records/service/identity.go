@@ -127,23 +127,23 @@ Try:
 }
 
 // An accountPlace is a person's account as erasure sees it.
-type accountPlace struct{ *identity }
+type accountPlace struct{ *Service }
 
 // Name is the place's name in reports.
 func (accountPlace) Name() string { return "accounts" }
 
 // Erase removes the account and ends its sessions.
 func (p accountPlace) Erase(ctx context.Context, tenant, id string) error {
-	if _, err := p.accounts.Delete(ctx, tenant, id); err != nil {
+	if _, err := p.identity.accounts.Delete(ctx, tenant, id); err != nil {
 		return err
 	}
-	_, err := p.sessions.EndAll(ctx, tenant, id, "privacy.erasure")
+	_, err := p.identity.sessions.EndAll(ctx, tenant, id, "privacy.erasure")
 	return err
 }
 
 // Remains counts the account.
 func (p accountPlace) Remains(ctx context.Context, tenant, id string) (int, error) {
-	_, err := p.accounts.ByID(ctx, tenant, id)
+	_, err := p.identity.accounts.ByID(ctx, tenant, id)
 	if errors.Is(err, login.ErrNoAccount) {
 		return 0, nil
 	}

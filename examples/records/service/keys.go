@@ -86,7 +86,7 @@ func (s *Service) openKeys(ctx context.Context) error {
 	}
 	// The keeper records in the log itself: its own events hold nothing
 	// personal, and the log seals with it.
-	keeper, err := crypto.NewKeeper(kek, store, s.log, crypto.Options{})
+	keeper, err := crypto.NewKeeper(kek, store, s.log, crypto.Options{Holds: holdsOf{s}})
 	if err != nil {
 		return err
 	}
@@ -94,6 +94,18 @@ func (s *Service) openKeys(ctx context.Context) error {
 	s.keys = &keys{keeper, root}
 	s.mount(keeper)
 	return nil
+}
+
+// holdsOf are the service's legal holds, which open after the keys.
+type holdsOf struct{ s *Service }
+
+// Held tells whether a legal hold keeps a person's keys. Before the holds are
+// open nobody knows, and nothing is destroyed.
+func (h holdsOf) Held(ctx context.Context, tenant, subject string) (reason string, held bool, err error) {
+	if h.s.rights == nil || h.s.rights.holds == nil {
+		return "", false, errors.New("the register of legal holds is not open yet")
+	}
+	return h.s.rights.holds.Held(ctx, tenant, subject)
 }
 
 // rootSecret reads the service's secret, or makes it for new data.

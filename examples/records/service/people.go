@@ -10,6 +10,7 @@ import (
 
 	"github.com/surety-go/surety/crypto"
 	"github.com/surety-go/surety/integrity"
+	"github.com/surety-go/surety/privacy/erasure"
 )
 
 const peopleTable = `CREATE TABLE IF NOT EXISTS people (
@@ -17,6 +18,7 @@ const peopleTable = `CREATE TABLE IF NOT EXISTS people (
 	id          TEXT    NOT NULL CHECK (id <> ''),
 	manager     TEXT    NOT NULL,
 	title       TEXT    NOT NULL,
+	departed    TEXT    NOT NULL,
 	name        BLOB    NOT NULL,
 	email       BLOB    NOT NULL,
 	national_id BLOB    NOT NULL,
@@ -33,6 +35,7 @@ type Person struct {
 	ID         string `sec:"class=internal"`
 	Manager    string `sec:"class=internal"`
 	Title      string `sec:"class=internal"`
+	Departed   string `sec:"class=internal"` // the last day of work; empty: still here
 	Name       string `sec:"pii,category=user.name,purpose=directory|payroll|benefits,retention=P7Y,encrypt"`
 	Email      string `sec:"pii,category=user.contact.email,purpose=payroll|benefits,retention=P7Y,encrypt"`
 	NationalID string `sec:"pii,class=restricted,category=user.government_id,purpose=payroll,retention=P7Y,encrypt" db:"national_id"`
@@ -51,6 +54,7 @@ var (
 type people struct {
 	db    *sql.DB
 	vault vault
+	keys  erasure.Destroyer
 	rows  *integrity.Rows
 }
 
@@ -73,11 +77,11 @@ type sealed struct {
 	mac                     []byte
 }
 
-const columns = "id, manager, title, name, email, national_id, version, erased, mac"
+const columns = "id, manager, title, departed, name, email, national_id, version, erased, mac"
 
 func (s *sealed) scan(tenant string, row interface{ Scan(...any) error }) error {
 	s.Tenant = tenant
-	return row.Scan(&s.ID, &s.Manager, &s.Title, &s.name, &s.email, &s.nationalID, &s.Version, &s.Erased, &s.mac)
+	return row.Scan(&s.ID, &s.Manager, &s.Title, &s.Departed, &s.name, &s.email, &s.nationalID, &s.Version, &s.Erased, &s.mac)
 }
 
 // integrity is the row as the seal of rows sees it.
@@ -85,6 +89,7 @@ func (s *sealed) integrity() integrity.Row {
 	r := integrity.Row{Tenant: s.Tenant, Table: "people", Key: s.ID, Version: s.Version, Columns: []integrity.Column{
 		{Name: "manager", Value: []byte(s.Manager)},
 		{Name: "title", Value: []byte(s.Title)},
+		{Name: "departed", Value: []byte(s.Departed)},
 		{Name: "name", Value: s.name},
 		{Name: "email", Value: s.email},
 		{Name: "national_id", Value: s.nationalID},
@@ -106,8 +111,8 @@ func (p *people) write(ctx context.Context, old *sealed, s sealed) error {
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 	var removed *integrity.Row
 	if old == nil {
-		_, err = tx.ExecContext(ctx, "INSERT INTO people (tenant, "+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			s.Tenant, s.ID, s.Manager, s.Title, s.name, s.email, s.nationalID, s.Version, s.Erased, row.MAC[:])
+		_, err = tx.ExecContext(ctx, "INSERT INTO people (tenant, "+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			s.Tenant, s.ID, s.Manager, s.Title, s.Departed, s.name, s.email, s.nationalID, s.Version, s.Erased, row.MAC[:])
 	} else {
 		before := old.integrity()
 		removed = &before
@@ -123,9 +128,9 @@ func (p *people) write(ctx context.Context, old *sealed, s sealed) error {
 }
 
 func (p *people) replace(ctx context.Context, tx *sql.Tx, old *sealed, s sealed, mac integrity.MAC) error {
-	r, err := tx.ExecContext(ctx, `UPDATE people SET title = ?, name = ?, email = ?, national_id = ?, version = ?, erased = ?, mac = ?
+	r, err := tx.ExecContext(ctx, `UPDATE people SET title = ?, departed = ?, name = ?, email = ?, national_id = ?, version = ?, erased = ?, mac = ?
 		WHERE tenant = ? AND id = ? AND mac = ?`,
-		s.Title, s.name, s.email, s.nationalID, s.Version, s.Erased, mac[:], s.Tenant, s.ID, old.mac)
+		s.Title, s.Departed, s.name, s.email, s.nationalID, s.Version, s.Erased, mac[:], s.Tenant, s.ID, old.mac)
 	if err != nil {
 		return err
 	}
@@ -271,7 +276,7 @@ func (p filePlace) Erase(ctx context.Context, tenant, id string) error {
 	if err != nil {
 		return err
 	}
-	empty := sealed{Person: Person{Tenant: tenant, ID: id, Manager: old.Manager, Version: old.Version + 1, Erased: true}}
+	empty := sealed{Person: Person{Tenant: tenant, ID: id, Manager: old.Manager, Departed: old.Departed, Version: old.Version + 1, Erased: true}}
 	empty.name, empty.email, empty.nationalID = []byte{}, []byte{}, []byte{}
 	return p.write(ctx, &old, empty)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/guard/guardgrpc"
 	"github.com/surety-go/surety/health"
+	"github.com/surety-go/surety/privacy/consent"
 	"github.com/surety-go/surety/ratelimit/firewall"
 )
 
@@ -41,6 +42,8 @@ func (s *Service) routes() []guard.Route {
 		route("GET /livez", "health.live", s.network.probes.Live(), probe),
 		route("GET /readyz", "health.ready", s.network.probes.Ready(), probe),
 		route("GET /startupz", "health.start", s.network.probes.Started(), probe),
+		route("GET /.well-known/gpc.json", "pages.gpc", consent.GPCSupport(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
+			guard.Public("the signal's draft wants it readable by everyone")),
 		route("GET /static/app.css", "pages.style", static("app.css", "text/css; charset=utf-8"), shared),
 		route("GET /static/icon.svg", "pages.icon", static("icon.svg", "image/svg+xml"), shared),
 
@@ -63,6 +66,18 @@ func (s *Service) routes() []guard.Route {
 		member("POST /api/consent/give", "privacy.consent.give", s.apiConsent(true), s.may("use", "privacy")),
 		member("POST /api/consent/withdraw", "privacy.consent.withdraw", s.apiConsent(false), s.may("use", "privacy")),
 		member("POST /api/erasure", "privacy.erasure.ask", f(s.apiErase), s.may("use", "privacy")),
+		member("GET /api/requests", "requests.list", f(s.apiRequests), s.may("use", "privacy")),
+		member("POST /api/requests", "requests.create", f(s.apiRequest), s.may("use", "privacy")),
+		member("POST /api/requests/access", "requests.export", f(s.apiExport), s.may("use", "privacy")),
+		member("GET /api/notice", "notices.read", f(s.apiNotice), s.may("use", "privacy")),
+		member("GET /api/disclosures", "disclosures.list", f(s.apiDisclosures), s.may("use", "privacy")),
+		member("GET /api/queue", "requests.list", f(s.apiQueue), s.may("answer", "request")),
+		member("POST /api/holds", "holds.create", f(s.apiHold), s.may("place", "hold")),
+		member("POST /api/holds/{id}/release", "holds.update", f(s.apiRelease), s.may("place", "hold")),
+		member("POST /api/breaches", "breaches.create", f(s.apiBreach), s.may("report", "breach")),
+		member("POST /api/breaches/{id}/notices", "breaches.update", f(s.apiNotified), s.may("report", "breach")),
+		member("GET /api/article-30", "inventory.export", f(s.article30), s.may("read", "inventory")),
+
 		member("GET /api/controls", "controls.read", f(s.apiControls), s.may("read", "control")),
 		member("POST /api/integrity", "integrity.scan", f(s.apiScan), s.may("read", "audit")),
 		member("GET /api/audit", "audit.read", f(s.apiAudit), s.may("read", "audit")),

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"strings"
+	"time"
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/authn/login"
@@ -23,7 +24,7 @@ func (s *Service) seed(ctx context.Context) error {
 	if !s.o.Demo {
 		return nil
 	}
-	ctx = auditlog.WithActor(ctx, auditlog.Actor{ID: "seed", Kind: auditlog.System})
+	ctx = system(ctx, "seed")
 	for _, tenant := range []string{"acme", "globex"} {
 		there, err := s.identity.accounts.List(ctx, tenant)
 		if err != nil || len(there) > 0 {
@@ -37,6 +38,9 @@ func (s *Service) seed(ctx context.Context) error {
 }
 
 func (s *Service) seedTenant(ctx context.Context, tenant string) error {
+	if err := s.seedLeavers(ctx, tenant); err != nil {
+		return err
+	}
 	for i, d := range demoPeople {
 		a := Account{Tenant: tenant, Role: d.role, ID: id(), Name: d.role + "@" + tenant + ".example", Password: once()}
 		hash, err := s.identity.passwords.Hash(ctx, a.Password)
@@ -59,6 +63,29 @@ func (s *Service) seedTenant(ctx context.Context, tenant string) error {
 		s.identity.demo = append(s.identity.demo, a)
 	}
 	return nil
+}
+
+// seedLeavers makes the files of two people who have left: one is kept for
+// years to come, the other should have gone yesterday.
+func (s *Service) seedLeavers(ctx context.Context, tenant string) error {
+	for _, d := range []struct {
+		name     string
+		departed time.Time
+	}{{"Lena Lindqvist", time.Now().AddDate(-1, 0, 0)}, {"Luis Lopes", time.Now().AddDate(-7, 0, -3)}} {
+		err := s.people.insert(ctx, Person{
+			Tenant: tenant, ID: id(), Title: "Engineer, until " + d.departed.Format(time.DateOnly), Departed: d.departed.Format(time.DateOnly),
+			Name: d.name, Email: "left@" + tenant + ".example", NationalID: "DEMO-GONE", Version: 1,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// system is the context of what the service does by itself.
+func system(ctx context.Context, id string) context.Context {
+	return auditlog.WithActor(ctx, auditlog.Actor{ID: id, Kind: auditlog.System})
 }
 
 var letters = base32.NewEncoding("abcdefghijkmnpqrstuvwxyz23456789").WithPadding(base32.NoPadding)

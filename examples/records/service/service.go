@@ -78,6 +78,7 @@ type Service struct {
 	gate   *privacy.Gate
 	ledger *consent.Ledger
 	eraser *erasure.Eraser
+	rights *rights
 
 	catalogue *catalogue.Catalogue
 	registers *register.Set
@@ -104,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, changes: newChanges()}
 	for _, step := range []func(context.Context) error{
 		s.openDirs, s.openDatabase, s.openLog, s.openKeys, s.openFindings, s.openAccess, s.openIdentity,
-		s.openPrivacy, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed,
+		s.openPrivacy, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed, s.daily,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -307,29 +308,6 @@ func (s *Service) openFindings(ctx context.Context) error {
 	}
 	s.recorder = s.detector
 	s.mount(s.findings, s.detector)
-	return nil
-}
-
-func (s *Service) openPrivacy(ctx context.Context) error {
-	store, err := openConsents(ctx, s.db)
-	if err != nil {
-		return err
-	}
-	if s.ledger, err = consent.New(store, s.keys.subkey("consent"), s.recorder, consent.Options{}); err != nil {
-		return err
-	}
-	if s.gate, err = privacy.NewGate(purposes, s.ledger, s.recorder); err != nil {
-		return err
-	}
-	if s.schema, err = schema(); err != nil {
-		return err
-	}
-	s.people = &people{db: s.db, vault: s.keys, rows: s.access.rows}
-	places := []erasure.Place{filePlace{s.people}, accountPlace{s.identity}}
-	if s.eraser, err = erasure.New(s.keys, s.recorder, erasure.Options{}, places...); err != nil {
-		return err
-	}
-	s.mount(s.ledger, s.gate, s.eraser)
 	return nil
 }
 

@@ -19,9 +19,6 @@ var pageFiles embed.FS
 
 var templates = template.Must(template.ParseFS(pageFiles, "pages/*.html"))
 
-// noticeVersion is the version of the privacy notice that people see.
-const noticeVersion = "2026-1"
-
 // A view is what every page shows around its own data.
 type view struct {
 	Title, Path, Who string
@@ -124,11 +121,15 @@ type choiceRow struct {
 
 func (s *Service) privacyPage(w http.ResponseWriter, r *http.Request) {
 	p, _ := authn.FromContext(r.Context())
+	n, err := s.notice(r)
+	if err != nil {
+		guard.Refuse(w, r, err)
+		return
+	}
 	var rows []choiceRow
 	for _, d := range s.gate.Purposes() {
 		row := choiceRow{Declaration: d, Asks: d.Basis == privacy.Consent}
 		if row.Asks {
-			var err error
 			if row.Given, err = s.ledger.Consented(r.Context(), p.Tenant, p.ID, d.Purpose); err != nil {
 				guard.Refuse(w, r, err)
 				return
@@ -136,13 +137,13 @@ func (s *Service) privacyPage(w http.ResponseWriter, r *http.Request) {
 		}
 		rows = append(rows, row)
 	}
-	s.page(w, r, "privacy.html", "My privacy", map[string]any{"Notice": noticeVersion, "Purposes": rows})
+	s.page(w, r, "privacy.html", "My privacy", map[string]any{"Notice": n, "Purposes": rows})
 }
 
 // formConsent is the consent form: one press to give, one to withdraw.
 func (s *Service) formConsent(given bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.choose(r, r.PostFormValue("purpose"), given); err != nil {
+		if _, _, err := s.choose(r, r.PostFormValue("purpose"), given); err != nil {
 			guard.Refuse(w, r, err)
 			return
 		}
@@ -151,13 +152,11 @@ func (s *Service) formConsent(given bool) http.HandlerFunc {
 }
 
 func (s *Service) formErase(w http.ResponseWriter, r *http.Request) {
-	p, _ := authn.FromContext(r.Context())
-	target(r.Context(), p.ID)
 	if r.PostFormValue("sure") != "yes" {
 		guard.Refuse(w, r, &guard.Denial{Control: "records.input", Code: guard.InvalidArgument, Public: "Tick the box if you are sure: erasing can't be undone."})
 		return
 	}
-	if _, err := s.eraser.Erase(r.Context(), p.Tenant, p.ID, "own request"); err != nil {
+	if _, err := s.erase(r.Context()); err != nil {
 		guard.Refuse(w, r, err)
 		return
 	}

@@ -78,6 +78,10 @@ func vendors(ctx context.Context, c *client) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	person, err := c.signedIn(ctx, "acme", "manager") // the employee is erased by now
+	if err != nil {
+		return "", err
+	}
 	for _, v := range []struct {
 		host, category string
 		status         int
@@ -86,11 +90,16 @@ func vendors(ctx context.Context, c *client) (string, error) {
 		{"payroll.vendor.example", "user.government_id", 403}, // not agreed on
 		{"tracker.vendor.example", "user.name", 403},          // not declared
 	} {
-		if _, err := c.want(ctx, v.status, "POST", "/api/egress", owner.token, map[string]any{"host": v.host, "category": v.category}); err != nil {
+		body := map[string]any{"vendor": "Example Payroll Bureau", "host": v.host, "category": v.category, "subject": person.ID}
+		if _, err := c.want(ctx, v.status, "POST", "/api/egress", owner.token, body); err != nil {
 			return "", err
 		}
 	}
-	return "the payroll bureau gets names and no national ids; an undeclared host gets nothing", nil
+	told, err := c.want(ctx, 200, "GET", "/api/disclosures", person.token, nil)
+	if err != nil || strings.Count(told.text("disclosures"), "Example Payroll Bureau") != 1 {
+		return "", broken("the person is told of these disclosures: %s %v", told.body, err)
+	}
+	return "the payroll bureau gets names and no national ids; an undeclared host gets nothing; the person sees the one disclosure", nil
 }
 
 // soon asks for the results of an ID, or all, until they are as wanted.

@@ -118,11 +118,10 @@ func confidentiality() []row {
 func privacy() []row {
 	return []row{
 		{
-			subject: "Privacy: notice", criterion: "P1.1", control: "privacy.consent",
-			promise:  "Every choice names the version of the notice the person saw.",
+			subject: "Privacy: notice", criterion: "P1.1", control: "privacy.notice",
+			promise:  "People are told in their language, with proof; every choice names the notice they saw and gives a receipt.",
 			try:      notice,
-			evidence: "events privacy.consent.*",
-			thin:     "notices in several languages and proof of display come later",
+			evidence: "events privacy.notice.*, privacy.consent.*",
 		},
 		{
 			subject: "Privacy: consent", criterion: "P2.1", control: "privacy.consent",
@@ -132,10 +131,21 @@ func privacy() []row {
 		},
 		{
 			subject: "Privacy: access and erasure requests (GDPR, CCPA)", criterion: "P4.3", control: "privacy.erasure",
-			promise:  "A person reads their own file, then has it erased: the key is gone, the account too, and the log still verifies.",
+			promise:  "A person gets a sealed copy, then is erased once no legal hold stands: the key is gone, the account too, and the log still verifies.",
 			try:      erased,
-			evidence: "events crypto.key.destroy, privacy.erasure.complete",
-			thin:     "statutory clocks and identity checks come with privacy/dsr",
+			evidence: "events privacy.request.*, privacy.hold.*, crypto.key.destroy, privacy.erasure.complete",
+		},
+		{
+			subject: "Privacy: retention and disposal", criterion: "P4.2", control: "privacy.retention",
+			promise:  "What is over is disposed of without being asked for, and what isn't stays.",
+			try:      retained,
+			evidence: "event privacy.retention.purge",
+		},
+		{
+			subject: "Privacy: breach notification", criterion: "P6.6", control: "privacy.breach",
+			promise:  "A breach starts a clock of 72 hours; who was told is on record with proof.",
+			try:      breached,
+			evidence: "events privacy.breach.*",
 		},
 	}
 }
@@ -156,9 +166,9 @@ func general() []row {
 		},
 		{
 			subject: "Vendors", criterion: "CC9.2", control: "controls.register.vendor",
-			promise:  "Data leaves for declared vendors and declared categories only.",
+			promise:  "Data leaves for declared vendors and declared categories only, and people see to whom theirs went.",
 			try:      vendors,
-			evidence: "data/registers/vendors.yaml; events of the egress gate",
+			evidence: "data/registers/vendors.yaml; events controls.vendor.* and privacy.egress.disclose",
 		},
 		{
 			subject: "Monitoring: live probes", criterion: "CC4.1", control: "controls.monitor",
