@@ -24,8 +24,12 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/surety-go/surety/examples/records/service"
 	"github.com/surety-go/surety/examples/records/tour"
+	"github.com/surety-go/surety/ratelimit/hostcheck"
+	"github.com/surety-go/surety/ratelimit/upload"
 )
 
 func main() {
@@ -46,6 +50,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "loopback address to serve HTTP and gRPC on")
 	dir := flags.String("data", "records-data", "directory for the database, the log and the registers")
 	policy := flags.String("policy", "", "file with a casbin policy in place of the built-in one")
+	clamd := flags.String("clamd", "", "`address` of a ClamAV daemon that looks at uploads, /run/clamav/clamd.ctl or host:port; without it none is let in")
+	hostRules := flags.String("host-rules", "", "`file` with the packet filter's rules that somebody signed, compared with nft list ruleset; needs -host-key")
+	hostKey := flags.String("host-key", "", "`public key` of who signed the host's rules (a signed note's verifier)")
 	watch := flags.String("watch", "", "base URL of a running service: measure from outside whether it serves, for its objectives")
 	show := flags.Bool("tour", false, "drive a service of its own through every control, and exit")
 	flags.SetOutput(io.Discard) // errors are printed once, by main
@@ -64,6 +71,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	o, err := options(*dir, *policy)
 	if err != nil {
+		return err
+	}
+	if err := beyond(&o, *clamd, *hostRules, *hostKey); err != nil {
 		return err
 	}
 	if *watch != "" {
@@ -99,6 +109,33 @@ func options(dir, policy string) (service.Options, error) {
 	}
 	o.Policy, o.PolicyName = string(rules), policy
 	return o, nil
+}
+
+// beyond adds what lies outside of the process: a scanner and the host's packet
+// filter.
+func beyond(o *service.Options, clamd, rules, key string) (err error) {
+	if clamd != "" {
+		network := "tcp"
+		if strings.HasPrefix(clamd, "/") {
+			network = "unix"
+		}
+		if o.Scanner, err = upload.Clamd(network, clamd, upload.ScannerOptions{}); err != nil {
+			return fmt.Errorf("-clamd: %w", err)
+		}
+	}
+	if rules == "" {
+		return nil
+	}
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		return fmt.Errorf("-host-key: %w", err)
+	}
+	signed, err := os.ReadFile(rules)
+	if err != nil {
+		return fmt.Errorf("-host-rules: %w", err)
+	}
+	o.Host, err = hostcheck.NewRules(signed, verifier, hostcheck.Command("nft", "list", "ruleset"))
+	return err
 }
 
 // serve runs the demo until the context ends.

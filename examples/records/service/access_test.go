@@ -24,9 +24,18 @@ import (
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/examples/records/recordsv1"
+	"github.com/surety-go/surety/ratelimit/upload"
 )
 
 var everyone = []string{"owner", "manager", "employee", "auditor"}
+
+// cleanScanner finds nothing.
+type cleanScanner struct{}
+
+func (cleanScanner) Scan(_ context.Context, r io.Reader) (upload.Verdict, error) {
+	_, err := io.Copy(io.Discard, r)
+	return upload.Verdict{}, err
+}
 
 // A bench is a service on a port, with a session for everyone.
 type bench struct {
@@ -41,9 +50,15 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchWith(t, cleanScanner{})
+}
+
+func newBenchWith(t *testing.T, scanner upload.Scanner) *bench {
+	t.Helper()
 	dir := t.TempDir()
 	s, err := Open(t.Context(), Options{
 		Dir: filepath.Join(dir, "data"), KeyDir: filepath.Join(dir, "keys"), Demo: true, Logger: slog.New(slog.DiscardHandler),
+		Scanner: scanner,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,6 +161,7 @@ var requests = map[string]struct {
 	"GET /api/files":                  {"/api/files", "", []string{"owner", "manager"}},
 	"GET /api/files/{id}":             {"/api/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
 	"PUT /api/files/{id}":             {"/api/files/ID?purpose=payroll", `{"title":"Lead"}`, []string{"owner", "manager"}},
+	"POST /api/files/{id}/documents":  {"/api/files/ID/documents?purpose=payroll", `{}`, []string{"owner", "manager"}},
 	"POST /api/consent/give":          {"/api/consent/give", `{"purpose":"benefits"}`, everyone},
 	"POST /api/consent/withdraw":      {"/api/consent/withdraw", `{"purpose":"benefits"}`, everyone},
 	"POST /api/erasure":               {"/api/erasure", "", nil}, // tried last, by the tour
@@ -241,6 +257,17 @@ func TestEveryEventHasAClass(t *testing.T) {
 	status, lines := b.do(t, "GET", "/api/audit/ocsf", b.tokens["acme auditor"], "")
 	if n := strings.Count(lines, `"class_uid":`); status != 200 || n < 50 || strings.Contains(lines, b.ids["globex owner"]) {
 		t.Errorf("the export: %d, %d events", status, n)
+	}
+}
+
+func TestUploadsNeedAScanner(t *testing.T) {
+	b := newBenchWith(t, nil)
+	path := "/api/files/" + b.ids["acme employee"] + "/documents?purpose=payroll"
+	if status, body := b.do(t, "POST", path, b.tokens["acme manager"], "x", "Content-Type", "text/plain"); status != http.StatusServiceUnavailable {
+		t.Errorf("without a scanner: %d %s", status, body)
+	}
+	if n, err := b.documents.Remains(t.Context(), "acme", b.ids["acme employee"]); n != 0 || err != nil {
+		t.Errorf("%d documents are stored: %v", n, err)
 	}
 }
 

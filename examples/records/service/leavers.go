@@ -2,13 +2,17 @@ package service
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/surety-go/surety/privacy/retention"
 )
 
 // leavers are the files of people who have left, as a target of retention.
-type leavers struct{ *people }
+type leavers struct {
+	*people
+	documents *documents
+}
 
 // Name is the target's name in reports.
 func (leavers) Name() string { return "files of leavers" }
@@ -33,7 +37,7 @@ func (l leavers) Dispose(ctx context.Context, tenant string, ids []string) error
 		if err := l.keys.DestroySubject(ctx, tenant, id, "retention"); err != nil {
 			return err
 		}
-		if err := filePlace(l).Erase(ctx, tenant, id); err != nil {
+		if err := errors.Join(l.documents.Erase(ctx, tenant, id), filePlace{l.people}.Erase(ctx, tenant, id)); err != nil {
 			return err
 		}
 	}

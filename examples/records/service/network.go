@@ -48,7 +48,10 @@ func (s *Service) openNetwork(ctx context.Context) error {
 		return err
 	}
 	if n.requests, err = firewall.Requests(firewall.RequestOptions{
-		ContentTypes: []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data"},
+		ContentTypes: []string{
+			"application/json", "application/x-www-form-urlencoded", "multipart/form-data",
+			"application/pdf", "image/png", "image/jpeg", "text/plain",
+		},
 	}); err != nil {
 		return err
 	}
@@ -95,6 +98,9 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	s.onClose(n.probes.Close)
 	s.network = n
 	s.mount(n.probes, n.waf)
+	if s.o.Host != nil {
+		s.mount(s.o.Host)
+	}
 	return nil
 }
 

@@ -156,12 +156,12 @@ func (s *Service) openErasure(ctx context.Context, store *privacysql.Records) (e
 	if r.erased, err = erasure.NewLedger(apart, s.keys.subkey("erasures")); err != nil {
 		return err
 	}
-	places := []erasure.Place{filePlace{s.people}, accountPlace{s}}
+	places := []erasure.Place{filePlace{s.people}, s.documents, accountPlace{s}}
 	if s.eraser, err = erasure.New(s.keys, s.recorder, erasure.Options{Ledger: r.erased, Holds: r.holds}, places...); err != nil {
 		return err
 	}
 	r.purger, err = retention.New(r.holds, s.recorder, tenants, retention.Options{},
-		retention.Schedule{Target: leavers{s.people}, Period: classify.Period{Years: 7}})
+		retention.Schedule{Target: leavers{s.people, s.documents}, Period: classify.Period{Years: 7}})
 	return err
 }
 

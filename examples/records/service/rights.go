@@ -195,7 +195,7 @@ func (s *Service) export(ctx context.Context, to *bundle.Recipient) ([]byte, err
 		return bundle.NewWriter(w, to, ExportBinding(request.Tenant, request.Subject))
 	}
 	var b bytes.Buffer
-	if _, err := export.Write(ctx, &b, request.Tenant, request.Subject, request.ID, seal, s.recorder, fileSource{s.people}); err != nil {
+	if _, err := export.Write(ctx, &b, request.Tenant, request.Subject, request.ID, seal, s.recorder, fileSource{s.people}, s.documents); err != nil {
 		return nil, err
 	}
 	_, err = s.rights.desk.Fulfil(ctx, request.Tenant, request.ID, fmt.Sprintf("bundle %x", sha256.Sum256(b.Bytes())))

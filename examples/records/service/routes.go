@@ -63,6 +63,8 @@ func (s *Service) routes() []guard.Route {
 		member("GET /api/files", "files.list", f(s.apiList), s.may("list", "file")),
 		member("GET /api/files/{id}", "files.read", f(s.apiRead), s.mayRead(), read),
 		member("PUT /api/files/{id}", "files.update", s.network.waf.Middleware(f(s.apiUpdate)), s.may("update", "file"), s.gate.Require(payroll)),
+		member("POST /api/files/{id}/documents", "documents.create", s.documents.gate.Middleware(f(s.addDocument)),
+			s.may("update", "file"), s.gate.Require(payroll)),
 		member("POST /api/consent/give", "privacy.consent.give", s.apiConsent(true), s.may("use", "privacy")),
 		member("POST /api/consent/withdraw", "privacy.consent.withdraw", s.apiConsent(false), s.may("use", "privacy")),
 		member("POST /api/erasure", "privacy.erasure.ask", f(s.apiErase), s.may("use", "privacy")),

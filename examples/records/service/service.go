@@ -34,6 +34,8 @@ import (
 	"github.com/surety-go/surety/privacy"
 	"github.com/surety-go/surety/privacy/consent"
 	"github.com/surety-go/surety/privacy/erasure"
+	"github.com/surety-go/surety/ratelimit/hostcheck"
+	"github.com/surety-go/surety/ratelimit/upload"
 )
 
 // Options are what a service is opened with.
@@ -57,6 +59,11 @@ type Options struct {
 	Witnesses    []auditlog.Witness
 	WitnessEvery time.Duration
 	WitnessGap   time.Duration
+	// Scanner looks at uploads; without one none is let in.
+	Scanner upload.Scanner
+	// Host are the packet filter's rules that somebody signed, compared with
+	// those in force; nil leaves that to others.
+	Host *hostcheck.Rules
 	// Logger gets what operators watch; nil is slog's default.
 	Logger *slog.Logger
 }
@@ -67,13 +74,14 @@ type Service struct {
 	db     *sql.DB
 	schema classify.Schema
 
-	log      *auditlog.Log
-	recorder auditlog.Recorder // the log behind sealing and detection
-	keys     *keys
-	people   *people
-	identity *identity
-	access   *access
-	network  *network
+	log       *auditlog.Log
+	recorder  auditlog.Recorder // the log behind sealing and detection
+	keys      *keys
+	people    *people
+	documents *documents
+	identity  *identity
+	access    *access
+	network   *network
 
 	gate   *privacy.Gate
 	ledger *consent.Ledger
@@ -105,7 +113,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, changes: newChanges()}
 	for _, step := range []func(context.Context) error{
 		s.openDirs, s.openDatabase, s.openLog, s.openKeys, s.openFindings, s.openAccess, s.openIdentity,
-		s.openPrivacy, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed, s.daily,
+		s.openDocuments, s.openPrivacy, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed, s.daily,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())

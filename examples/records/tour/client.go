@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,6 +31,7 @@ type client struct {
 	people   map[string]*person // who has signed in, by account id
 	svc      *service.Service   // only for what is handed to an auditor, and to stop it
 	witness  *neighbour
+	host     *host
 	last     []result // of the controls, when they were all probed
 	stop     func() error
 
@@ -108,16 +110,37 @@ func (c *client) call(ctx context.Context, method, path, token string, body any,
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
+	return c.do(req)
+}
+
+func (c *client) do(req *http.Request) (answer, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer{}, fmt.Errorf("%s %s: %w", method, path, err)
+		return answer{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
-		return answer{}, fmt.Errorf("%s %s: %w", method, path, err)
+		return answer{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
 	return answer{resp.StatusCode, resp.Header, b}, nil
+}
+
+// send posts content of a kind, for payroll, and demands a status.
+func (c *client) send(ctx context.Context, status int, path, token, kind, content string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, strings.NewReader(content))
+	if err != nil {
+		return answer{}, fmt.Errorf("POST %s: %w", path, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", kind)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Purpose", "payroll")
+	a, err := c.do(req)
+	if err == nil && a.status != status {
+		err = broken("POST %s was answered %d, not %d: %.200s", path, a.status, status, a.body)
+	}
+	return a, err
 }
 
 // want sends a request and demands a status.

@@ -36,7 +36,20 @@ func security() []row {
 			promise:  "A denied range is refused, also behind the proxy; a flood from one client is cut off for that client only.",
 			try:      firewalled,
 			evidence: "aggregated denials in the audit log",
-			thin:     "the host's own packet filter is checked by ratelimit/hostcheck, with an expectation that somebody else signs",
+		},
+		{
+			subject: "Security: the host's packet filter", criterion: "CC6.6", control: "ratelimit.hostcheck.rules",
+			promise:  "Rules that differ from those that somebody signed are a failed control, and a finding.",
+			try:      hostRules,
+			evidence: "GET /api/controls?id=ratelimit.hostcheck.rules",
+			thin:     "the rules are the tour's own text; -host-rules compares nft's, which only root may read",
+		},
+		{
+			subject: "Security: uploads", criterion: "CC6.8", control: "ratelimit.upload",
+			promise:  "A file is let in after a scanner called it clean, and by what it is, not by what it says it is.",
+			try:      uploads,
+			evidence: "events ratelimit.upload.*",
+			thin:     "the scanner is the tour's own and knows one virus; -clamd takes ClamAV's daemon",
 		},
 		{
 			subject: "Security: web application firewall", criterion: "CC6.8", control: "ratelimit.waf",

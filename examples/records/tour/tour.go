@@ -107,6 +107,12 @@ func launch(ctx context.Context, dir string) (*client, error) {
 		return nil, err
 	}
 	o.Witnesses, o.WitnessEvery, o.WitnessGap = []auditlog.Witness{vouching.client}, time.Second, 2*time.Second
+	machine, err := newHost()
+	if err != nil {
+		vouching.close()
+		return nil, err
+	}
+	o.Scanner, o.Host = scanner{}, machine.rules
 	svc, err := service.Open(ctx, o)
 	if err != nil {
 		vouching.close()
@@ -129,7 +135,7 @@ func launch(ctx context.Context, dir string) (*client, error) {
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	c.svc, c.witness, c.o = svc, vouching, o
+	c.svc, c.witness, c.host, c.o = svc, vouching, machine, o
 	c.stop = sync.OnceValue(func() error { return errors.Join(c.unwatch(), stop()) })
 	return c, nil
 }
