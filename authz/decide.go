@@ -14,6 +14,9 @@ type Request struct {
 	// Matcher names another matcher of the model than m, such as m2, with
 	// the requests, rules and effect of its number.
 	Matcher string
+	// ID, if set, names the decision in the event of [Engine.Authorize], for
+	// callers who are told it.
+	ID string
 }
 
 // Attributes are facts about a request: r.sub.Age is Subject["Age"], a field

@@ -245,7 +245,14 @@ func (e *Engine) Authorize(ctx context.Context, r Request) (Decision, error) {
 	if rule := d.Rule(); rule != "" {
 		attrs = append(attrs, auditlog.String("rule", clip(rule)))
 	}
-	err := e.rec.Record(ctx, auditlog.Event{Action: "authz.decide", Outcome: outcome, Tenant: r.Domain, Reason: reason, Attrs: attrs})
+	if r.ID != "" {
+		attrs = append(attrs, auditlog.String("decision", clip(r.ID)))
+	}
+	ev := auditlog.Event{Action: "authz.decide", Outcome: outcome, Tenant: r.Domain, Reason: reason, Attrs: attrs}
+	if r.Subject != auditlog.ActorFrom(ctx).ID { // asked about somebody else
+		ev.Targets = []auditlog.Target{{Type: "subject", ID: clip(r.Subject)}}
+	}
+	err := e.rec.Record(ctx, ev)
 	if err != nil {
 		return Decision{PolicyVersion: d.PolicyVersion, Reason: "the decision could not be recorded"}, fmt.Errorf("authz: %w", err)
 	}

@@ -26,7 +26,7 @@ var notActions = []string{
 	"authn.login.disabled", "authn.login.error", "authn.login.forced", "authn.login.mismatch", "authn.login.unknown",
 	"authn.apikey.forged", "authn.otp.code", "authn.otp.error", "authn.recoverycode.code",
 	"authn.lifecycle.leavers", "authn.lifecycle.source", "authn.lifecycle.self", "authn.passkey.backup", "authn.passkey.counter", "authn.passkey.error", "authn.passkey.limit", "authn.passkey.refused",
-	"authn.login.reset", "authn.notice.error", "authn.session.forged", "authn.session.limit", "authn.totp.code", "authn.totp.error", "authn.totp.none", "authn.totp.used",
+	"authn.login.reset", "authn.notice.error", "authn.session.forged", "authn.session.limit", "authn.totp.code", "authn.totp.error", "authn.totp.none", "authn.totp.used", "authz.unavailable",
 	"guard.cancelled", "guard.panic", "guard.undecided",
 }
 
