@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,11 +46,18 @@ func limits() Group {
 	spread := func(makeTaker func() taker) func(*testing.B) {
 		return func(b *testing.B) {
 			take := makeTaker()
-			b.RunParallel(func(pb *testing.PB) {
-				keys := make([]string, 1024)
-				for i := range keys {
-					keys[i] = fmt.Sprint(rand.Uint64())
+			var each [2][]string // keys of each of the two cores
+			for i := range each {
+				each[i] = someKeys()
+				for _, k := range each[i] {
+					take(k)
 				}
+			}
+			var n atomic.Int32
+			b.SetParallelism(1)
+			b.ResetTimer() // b.Loop, which the other cases have, does so itself
+			b.RunParallel(func(pb *testing.PB) {
+				keys := each[int(n.Add(1))%len(each)]
 				for i := 0; pb.Next(); i++ {
 					take(keys[i%len(keys)])
 				}
@@ -96,11 +104,16 @@ func millionKeys() []string {
 	return keys
 }
 
-func spreadOne(b *testing.B, take taker) {
+func someKeys() []string {
 	keys := make([]string, 1024)
 	for i := range keys {
 		keys[i] = fmt.Sprint(rand.Uint64())
 	}
+	return keys
+}
+
+func spreadOne(b *testing.B, take taker) {
+	keys := someKeys()
 	i := 0
 	for b.Loop() {
 		take(keys[i%len(keys)])
