@@ -33,6 +33,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/surety-go/surety/crypto"
 )
 
@@ -54,7 +56,8 @@ type Options struct {
 	Bits int
 	// Normalise names what is done to values before hashing, so that
 	// spellings of one value match: "exact" (the default), "lower" (without
-	// surrounding space, in lower case) or "digits" (the digits 0 to 9 only,
+	// surrounding space, in lower case, composed as Unicode's NFC, since
+	// keyboards differ in how they write é) or "digits" (the digits 0 to 9 only,
 	// for telephone and account numbers).
 	Normalise string
 }
@@ -96,7 +99,7 @@ func Normaliser(name string) (func(string) string, error) {
 	case "", "exact":
 		return func(s string) string { return s }, nil
 	case "lower":
-		return func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }, nil
+		return func(s string) string { return norm.NFC.String(strings.ToLower(strings.TrimSpace(s))) }, nil
 	case "digits":
 		return func(s string) string { return strings.Map(digit, s) }, nil
 	}

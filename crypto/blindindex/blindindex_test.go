@@ -118,6 +118,7 @@ func TestNormalisers(t *testing.T) {
 		{"", " A ", " A "},
 		{"exact", " A ", " A "},
 		{"lower", " ÄPFEL\t", "äpfel"},
+		{"lower", "Jose\u0301", "jos\u00e9"}, // written with a combining accent, and without
 		{"digits", "+45 12-34 (56)", "45123456"},
 	} {
 		n, err := blindindex.Normaliser(tc.name)

@@ -14,6 +14,7 @@ var groups = []func() Group{
 	streams,
 	auditLog,
 	limits,
+	rules,
 	tokens,
 	decisions,
 	sessionChecks,

@@ -49,6 +49,8 @@ var rules = []rule{
 	{"authz", spine},
 	{"authz/authztest", slices.Concat(spine, yaml)}, // cases in files
 	{"crypto", slices.Concat(spine, tink)},
+	{"crypto/blindindex", slices.Concat(spine, tink, xtext)}, // Unicode normalisation
+	{"crypto/field", slices.Concat(spine, tink, xtext)},      // through it
 	{"privacy", spine},
 	{"integrity", spine},
 	{"ratelimit", spine},
