@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,10 +32,10 @@ func rules() Group {
 			"ours also has an audit event for each request, given to a recorder that drops it.",
 		Cases: []Case{
 			{Name: "GET with two parameters", Rows: rows(func() *http.Request {
-				return browserRequest(httptest.NewRequest(http.MethodGet, "/search?q=spring+flowers&page=2", nil))
+				return browserRequest(httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/search?q=spring+flowers&page=2", nil))
 			})},
 			{Name: "POST of 1 KiB of JSON", Rows: rows(func() *http.Request {
-				r := httptest.NewRequest(http.MethodPost, "/search", strings.NewReader(`{"text":"`+strings.Repeat("spring flowers ", 68)+`"}`))
+				r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/search", strings.NewReader(`{"text":"`+strings.Repeat("spring flowers ", 68)+`"}`))
 				r.Header.Set("Content-Type", "application/json")
 				return browserRequest(r)
 			})},
