@@ -159,6 +159,7 @@ var requests = map[string]struct {
 	"GET /evidence":                   {"/evidence", "", []string{"auditor"}},
 	"GET /api/me":                     {"/api/me", "", everyone},
 	"GET /api/files":                  {"/api/files", "", []string{"owner", "manager"}},
+	"GET /api/search":                 {"/api/search?email=nobody@acme.example", "", []string{"owner", "manager"}},
 	"GET /api/files/{id}":             {"/api/files/ID?purpose=payroll", "", []string{"owner", "manager"}},
 	"PUT /api/files/{id}":             {"/api/files/ID?purpose=payroll", `{"title":"Lead"}`, []string{"owner", "manager"}},
 	"POST /api/files/{id}/documents":  {"/api/files/ID/documents?purpose=payroll", `{}`, []string{"owner", "manager"}},

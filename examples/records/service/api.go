@@ -68,6 +68,22 @@ func (s *Service) apiList(w http.ResponseWriter, r *http.Request) {
 	reply(w, map[string]any{"files": files})
 }
 
+// apiSearch finds files by e-mail address, for a purpose that may use it.
+func (s *Service) apiSearch(w http.ResponseWriter, r *http.Request) {
+	p, _ := authn.FromContext(r.Context())
+	ids, err := s.people.find(r.Context(), p.Tenant, r.URL.Query().Get("email"))
+	for _, id := range ids {
+		if err == nil {
+			err = s.gate.Check(r.Context(), p.Tenant, id)
+		}
+	}
+	if err != nil {
+		guard.Refuse(w, r, refusal(err))
+		return
+	}
+	reply(w, map[string]any{"ids": ids})
+}
+
 func (s *Service) apiRead(w http.ResponseWriter, r *http.Request) {
 	person, err := s.openFile(r.Context(), r.PathValue("id"))
 	if err != nil {

@@ -86,7 +86,7 @@ func (s *Service) openKeys(ctx context.Context) error {
 	}
 	// The keeper records in the log itself: its own events hold nothing
 	// personal, and the log seals with it.
-	keeper, err := crypto.NewKeeper(kek, store, s.log, crypto.Options{Holds: holdsOf{s}})
+	keeper, err := crypto.NewKeeper(kek, store, s.log, crypto.Options{Holds: holdsOf{s}, Clear: s.clearIndexes})
 	if err != nil {
 		return err
 	}
@@ -94,6 +94,13 @@ func (s *Service) openKeys(ctx context.Context) error {
 	s.keys = &keys{keeper, root}
 	s.mount(keeper)
 	return nil
+}
+
+// clearIndexes empties what a person could still be found by after their keys
+// are gone; without a person, a whole company's.
+func (s *Service) clearIndexes(ctx context.Context, tenant, subject string) error {
+	_, err := s.db.ExecContext(ctx, "UPDATE people SET email_bidx = NULL WHERE tenant = ? AND (? = '' OR id = ?)", tenant, subject, subject)
+	return err
 }
 
 // holdsOf are the service's legal holds, which open after the keys.

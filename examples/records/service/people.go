@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/surety-go/surety/crypto"
+	"github.com/surety-go/surety/crypto/blindindex"
 	"github.com/surety-go/surety/integrity"
 	"github.com/surety-go/surety/privacy/erasure"
 )
@@ -25,8 +27,10 @@ const peopleTable = `CREATE TABLE IF NOT EXISTS people (
 	version     INTEGER NOT NULL,
 	erased      INTEGER NOT NULL,
 	mac         BLOB    NOT NULL,
+	email_bidx  BLOB,
 	PRIMARY KEY (tenant, id)
-) WITHOUT ROWID`
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS people_email ON people (tenant, email_bidx)`
 
 // A Person is one employee's file. The tags say what the fields are; purposes
 // decide which of them a reader sees.
@@ -37,7 +41,7 @@ type Person struct {
 	Title      string `sec:"class=internal"`
 	Departed   string `sec:"class=internal"` // the last day of work; empty: still here
 	Name       string `sec:"pii,category=user.name,purpose=directory|payroll|benefits,retention=P7Y,encrypt"`
-	Email      string `sec:"pii,category=user.contact.email,purpose=payroll|benefits,retention=P7Y,encrypt"`
+	Email      string `sec:"pii,category=user.contact.email,purpose=payroll|benefits,retention=P7Y,encrypt,index=email_bidx,norm=lower"`
 	NationalID string `sec:"pii,class=restricted,category=user.government_id,purpose=payroll,retention=P7Y,encrypt" db:"national_id"`
 	Version    int64  `sec:"class=internal"`
 	Erased     bool   `sec:"class=internal"`
@@ -56,6 +60,9 @@ type people struct {
 	vault vault
 	keys  erasure.Destroyer
 	rows  *integrity.Rows
+	// emails makes what a file is found by. The row's MAC leaves it out: what is
+	// found is opened and compared, and erasing empties it first of all.
+	emails *blindindex.Index
 }
 
 // A vault seals and opens single values; the keeper of keys is one.
@@ -75,6 +82,7 @@ type sealed struct {
 	Person
 	name, email, nationalID []byte
 	mac                     []byte
+	emailIndex              []byte // written, never read
 }
 
 const columns = "id, manager, title, departed, name, email, national_id, version, erased, mac"
@@ -111,8 +119,8 @@ func (p *people) write(ctx context.Context, old *sealed, s sealed) error {
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 	var removed *integrity.Row
 	if old == nil {
-		_, err = tx.ExecContext(ctx, "INSERT INTO people (tenant, "+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			s.Tenant, s.ID, s.Manager, s.Title, s.Departed, s.name, s.email, s.nationalID, s.Version, s.Erased, row.MAC[:])
+		_, err = tx.ExecContext(ctx, "INSERT INTO people (tenant, "+columns+", email_bidx) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			s.Tenant, s.ID, s.Manager, s.Title, s.Departed, s.name, s.email, s.nationalID, s.Version, s.Erased, row.MAC[:], s.emailIndex)
 	} else {
 		before := old.integrity()
 		removed = &before
@@ -128,9 +136,9 @@ func (p *people) write(ctx context.Context, old *sealed, s sealed) error {
 }
 
 func (p *people) replace(ctx context.Context, tx *sql.Tx, old *sealed, s sealed, mac integrity.MAC) error {
-	r, err := tx.ExecContext(ctx, `UPDATE people SET title = ?, departed = ?, name = ?, email = ?, national_id = ?, version = ?, erased = ?, mac = ?
+	r, err := tx.ExecContext(ctx, `UPDATE people SET title = ?, departed = ?, name = ?, email = ?, national_id = ?, version = ?, erased = ?, mac = ?, email_bidx = ?
 		WHERE tenant = ? AND id = ? AND mac = ?`,
-		s.Title, s.Departed, s.name, s.email, s.nationalID, s.Version, s.Erased, mac[:], s.Tenant, s.ID, old.mac)
+		s.Title, s.Departed, s.name, s.email, s.nationalID, s.Version, s.Erased, mac[:], s.emailIndex, s.Tenant, s.ID, old.mac)
 	if err != nil {
 		return err
 	}
@@ -240,7 +248,35 @@ func (p *people) seal(ctx context.Context, person Person) (sealed, error) {
 		}
 		*f.dst = b
 	}
-	return s, nil
+	var err error
+	s.emailIndex, err = p.emails.Value(ctx, person.Tenant, person.Email)
+	return s, err
+}
+
+// find returns the ids of the files with an e-mail address. Only rows that the
+// index names are opened, and compared, because a truncated hash may match
+// others.
+func (p *people) find(ctx context.Context, tenant, email string) (found []string, err error) {
+	values, err := p.emails.Search(ctx, tenant, email)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range values {
+		ids, err := p.query(ctx, "SELECT id FROM people WHERE tenant = ? AND email_bidx = ? ORDER BY id LIMIT 100", tenant, v)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			person, err := p.read(ctx, tenant, id)
+			if err != nil {
+				return nil, err
+			}
+			if !person.Erased && strings.EqualFold(person.Email, strings.TrimSpace(email)) {
+				found = append(found, id)
+			}
+		}
+	}
+	return found, nil
 }
 
 func (p *people) open(ctx context.Context, s *sealed, column string, value []byte) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/surety-go/surety/controls/classify"
+	"github.com/surety-go/surety/crypto/blindindex"
 	"github.com/surety-go/surety/privacy"
 	"github.com/surety-go/surety/privacy/breach"
 	"github.com/surety-go/surety/privacy/consent"
@@ -39,7 +40,11 @@ type rights struct {
 func tenants(context.Context) ([]string, error) { return []string{"acme", "globex"}, nil }
 
 func (s *Service) openPrivacy(ctx context.Context) error {
-	s.people = &people{db: s.db, vault: s.keys, keys: s.keys, rows: s.access.rows}
+	emails, err := blindindex.New(s.keys, "people", "email", 1_000_000, blindindex.Options{Normalise: "lower"})
+	if err != nil {
+		return err
+	}
+	s.people = &people{db: s.db, vault: s.keys, keys: s.keys, rows: s.access.rows, emails: emails}
 	if err := privacysql.Migrate(ctx, s.db); err != nil {
 		return err
 	}

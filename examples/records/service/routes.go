@@ -61,6 +61,7 @@ func (s *Service) routes() []guard.Route {
 
 		member("GET /api/me", "account.read", f(s.apiMe)),
 		member("GET /api/files", "files.list", f(s.apiList), s.may("list", "file")),
+		member("GET /api/search", "files.search", f(s.apiSearch), s.may("list", "file"), s.gate.Require(payroll)),
 		member("GET /api/files/{id}", "files.read", f(s.apiRead), s.mayRead(), read),
 		member("PUT /api/files/{id}", "files.update", s.network.waf.Middleware(f(s.apiUpdate)), s.may("update", "file"), s.gate.Require(payroll)),
 		member("POST /api/files/{id}/documents", "documents.create", s.documents.gate.Middleware(f(s.addDocument)),

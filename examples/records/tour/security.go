@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -204,7 +206,16 @@ func attacked(ctx context.Context, c *client) (string, error) {
 	return "10 injections were refused; then the network was refused everything, and another was served", nil
 }
 
-func encrypted(_ context.Context, c *client) (string, error) {
+func encrypted(ctx context.Context, c *client) (string, error) {
+	manager, err := c.signedIn(ctx, "acme", "manager")
+	if err != nil {
+		return "", err
+	}
+	owner := c.account("acme", "owner")
+	found, err := c.want(ctx, 200, "GET", "/api/search?email="+url.QueryEscape(strings.ToUpper(owner.Name)), manager.token, nil, "Purpose", "payroll")
+	if err != nil || !bytes.Contains(found.body, []byte(owner.ID)) {
+		return "", broken("searching for an address found %s: %v", found.body, err)
+	}
 	secrets := []string{"Olive Oduya", "DEMO-A-0001", "Esra Eriksen", "DEMO-G-0003"}
 	files := 0
 	root, err := os.OpenRoot(c.data)
@@ -234,5 +245,5 @@ func encrypted(_ context.Context, c *client) (string, error) {
 	if _, err := os.Stat(filepath.Join(c.keys, "kek.json")); err != nil {
 		return "", broken("the key file is not where it should be: %v", err)
 	}
-	return fmt.Sprintf("none of %d personal values stands in any of %d files; the key lies outside", len(secrets), files), nil
+	return fmt.Sprintf("none of %d personal values stands in any of %d files; the key lies outside; a file is found by its sealed e-mail address", len(secrets), files), nil
 }
