@@ -244,7 +244,6 @@ func TestArguments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	data := filepath.Join(dir, "data")
 	for name, c := range map[string]struct {
 		args []string
 		want []string
@@ -257,10 +256,14 @@ func TestArguments(t *testing.T) {
 		"no policy":             {[]string{"-policy", filepath.Join(dir, "gone.csv")}, []string{"gone.csv"}},
 		"empty policy":          {[]string{"-policy", none}, []string{none, "empty"}},
 		"watched URL":           {[]string{"-watch", "here"}, []string{"absolute URL"}},
-		"nothing to watch for":  {[]string{"-watch", "http://127.0.0.1:1"}, []string{data, "start it first"}},
+		"nothing to watch for":  {[]string{"-watch", "http://127.0.0.1:1"}, []string{"nothing-to-watch-for", "start it first"}},
 		"malformed policy":      {[]string{"-policy", bad}, []string{bad, "line 2"}},
+		"no key of the host's":  {[]string{"-host-rules", none, "-host-key", "x"}, []string{"-host-key"}},
 	} {
-		t.Run(name, func(t *testing.T) { refused(t, c.want, append([]string{"-data", data}, c.args...)...) })
+		t.Run(name, func(t *testing.T) {
+			data := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")) // one leaves files behind, which another must not find
+			refused(t, c.want, append([]string{"-data", data}, c.args...)...)
+		})
 	}
 	var help bytes.Buffer
 	if err := run(t.Context(), []string{"-h"}, &help); err != nil || !strings.Contains(help.String(), "-tour") {
