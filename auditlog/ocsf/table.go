@@ -150,6 +150,7 @@ func (w words) authzRows() []Row {
 	return []Row{
 		{"authz", APIActivity, Verbs{"decide": 2, "check": 2, "enforce": 2, "read": 2}},
 		{"authz.policy", EntityManagement, w.change},
+		{"authz.review", EntityManagement, Verbs{"start": 1, "read": 2, "export": 2, "decide": 3, "close": 3, "remind": Other}},
 		{"authz.role", UserAccess, Verbs{"grant": 1, "assign": 1, "revoke": 2}},
 		{"authz.grant", UserAccess, Verbs{"create": 1, "grant": 1, "revoke": 2, "expire": 2, "delete": 2}},
 		{"authz.access", UserAccess, Verbs{"grant": 1, "revoke": 2, "review": Other, "escalate": Other, "remind": Other}},

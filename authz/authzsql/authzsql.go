@@ -1,5 +1,5 @@
-// Package authzsql keeps the changes of a policy, and who did which part of a
-// duty, in SQLite and PostgreSQL.
+// Package authzsql keeps the changes of a policy, who did which part of a duty,
+// and access reviews, in SQLite and PostgreSQL.
 //
 //	err := authzsql.Migrate(ctx, owner)   // as the tables' owner
 //	db, err := authzsql.Open(ctx, pool)   // as the runtime role
@@ -35,7 +35,7 @@ func Migrate(ctx context.Context, owner *sql.DB) error {
 }
 
 // AppendOnly lists the tables that the runtime role reads and appends to.
-func AppendOnly() []string { return []string{"authz_entry", "authz_duty"} }
+func AppendOnly() []string { return []string{"authz_entry", "authz_duty", "authz_review"} }
 
 // ReadWrite lists the tables that the runtime role reads and changes.
 func ReadWrite() []string { return []string{"authz_head"} }

@@ -19,6 +19,7 @@ import (
 	"github.com/surety-go/surety/authz/authzsql"
 	"github.com/surety-go/surety/authz/authztest"
 	"github.com/surety-go/surety/authz/change"
+	"github.com/surety-go/surety/authz/review"
 	"github.com/surety-go/surety/internal/integration/servers"
 	"github.com/surety-go/surety/internal/sqldb"
 )
@@ -36,9 +37,11 @@ func store(t *testing.T, pool *sql.DB) *authzsql.DB {
 func TestStoresConform(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
 		authztest.RunStore(t, func(t *testing.T) change.Store { return store(t, schema.SQLite(t)) })
+		authztest.RunReviews(t, func(t *testing.T) review.Store { return store(t, schema.SQLite(t)).Reviews() })
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		authztest.RunStore(t, func(t *testing.T) change.Store { return store(t, schema.Postgres(t)) })
+		authztest.RunReviews(t, func(t *testing.T) review.Store { return store(t, schema.Postgres(t)).Reviews() })
 	})
 }
 
