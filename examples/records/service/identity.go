@@ -132,8 +132,13 @@ type accountPlace struct{ *Service }
 // Name is the place's name in reports.
 func (accountPlace) Name() string { return "accounts" }
 
-// Erase removes the account and ends its sessions.
+// Erase takes the account's roles away, removes it and ends its sessions.
 func (p accountPlace) Erase(ctx context.Context, tenant, id string) error {
+	for _, role := range p.access.engine.Roles(tenant, id) {
+		if err := p.access.Revoke(ctx, tenant, id, role, "privacy.erasure"); err != nil {
+			return err
+		}
+	}
 	if _, err := p.identity.accounts.Delete(ctx, tenant, id); err != nil {
 		return err
 	}
@@ -141,11 +146,12 @@ func (p accountPlace) Erase(ctx context.Context, tenant, id string) error {
 	return err
 }
 
-// Remains counts the account.
+// Remains counts the account and its roles.
 func (p accountPlace) Remains(ctx context.Context, tenant, id string) (int, error) {
 	_, err := p.identity.accounts.ByID(ctx, tenant, id)
+	n := len(p.access.engine.Roles(tenant, id))
 	if errors.Is(err, login.ErrNoAccount) {
-		return 0, nil
+		return n, nil
 	}
-	return 1, err
+	return n + 1, err
 }

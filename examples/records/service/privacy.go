@@ -235,7 +235,8 @@ func (s *Service) daily(ctx context.Context) error {
 }
 
 // today erases again whom a restored backup brought back, disposes of what is
-// over, and tells of requests and breaches that are late.
+// over, does what reviews of roles are due for, and tells of requests and
+// breaches that are late.
 func (s *Service) today(ctx context.Context) error {
 	all, err := tenants(ctx)
 	if err != nil {
@@ -244,7 +245,7 @@ func (s *Service) today(ctx context.Context) error {
 	var errs []error
 	for _, tenant := range all {
 		_, err := s.eraser.Replay(ctx, tenant, erasure.All(ctx, tenant, s.people.ids))
-		errs = append(errs, err)
+		errs = append(errs, err, s.reviews.Sweep(ctx, tenant))
 	}
 	_, err = s.rights.purger.Run(ctx)
 	errs = append(errs, err)

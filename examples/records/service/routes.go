@@ -75,6 +75,8 @@ func (s *Service) routes() []guard.Route {
 		member("GET /api/notice", "notices.read", f(s.apiNotice), s.may("use", "privacy")),
 		member("GET /api/disclosures", "disclosures.list", f(s.apiDisclosures), s.may("use", "privacy")),
 		member("GET /api/queue", "requests.list", f(s.apiQueue), s.may("answer", "request")),
+		member("POST /api/reviews", "reviews.create", f(s.apiReview), s.may("start", "review")),
+		member("POST /api/reviews/{id}/items/{number}", "reviews.update", f(s.apiVerdict), s.may("decide", "review")),
 		member("POST /api/holds", "holds.create", f(s.apiHold), s.may("place", "hold")),
 		member("POST /api/holds/{id}/release", "holds.update", f(s.apiRelease), s.may("place", "hold")),
 		member("POST /api/breaches", "breaches.create", f(s.apiBreach), s.may("report", "breach")),

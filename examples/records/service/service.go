@@ -22,6 +22,7 @@ import (
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/auditlog/ocsf"
+	"github.com/surety-go/surety/authz/review"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/controls/catalogue"
 	"github.com/surety-go/surety/controls/classify"
@@ -83,10 +84,11 @@ type Service struct {
 	access    *access
 	network   *network
 
-	gate   *privacy.Gate
-	ledger *consent.Ledger
-	eraser *erasure.Eraser
-	rights *rights
+	gate    *privacy.Gate
+	ledger  *consent.Ledger
+	eraser  *erasure.Eraser
+	rights  *rights
+	reviews *review.Desk
 
 	catalogue *catalogue.Catalogue
 	registers *register.Set
@@ -113,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, changes: newChanges()}
 	for _, step := range []func(context.Context) error{
 		s.openDirs, s.openDatabase, s.openLog, s.openKeys, s.openFindings, s.openAccess, s.openIdentity,
-		s.openDocuments, s.openPrivacy, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed, s.daily,
+		s.openDocuments, s.openPrivacy, s.openReviews, s.openNetwork, s.openRoutes, s.openRegisters, s.openMonitor, s.seed, s.daily,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())

@@ -166,6 +166,12 @@ func privacy() []row {
 func general() []row {
 	return []row{
 		{
+			subject: "Governance: access is reviewed", criterion: "CC6.2", control: "authz.review",
+			promise:  "Somebody else looks at every role that anybody has, with a reason; without it the control fails.",
+			try:      reviewed,
+			evidence: "events authz.review.*",
+		},
+		{
 			subject: "Risk assessment", criterion: "CC3.2", control: "controls.register.risk",
 			promise:  "Every risk has an owner, a review date and treatments that are live controls.",
 			try:      register("controls.register.risk"),
