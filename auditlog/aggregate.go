@@ -132,7 +132,7 @@ func (l *Log) flushAggregates() error {
 	var errs []error
 	sums := l.agg.take()
 	for _, key := range slices.SortedFunc(maps.Keys(sums), aggregateKey.compare) {
-		if _, err := l.Append(context.Background(), key.event(sums[key]), Durable); err != nil {
+		if _, err := l.appendOwn(context.Background(), key.event(sums[key]), Durable); err != nil {
 			l.agg.putBack(key, sums[key])
 			errs = append(errs, err)
 		}

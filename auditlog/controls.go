@@ -9,7 +9,8 @@ import (
 	"github.com/surety-go/surety/controls"
 )
 
-// maxDrift is how far wall time may run from the monotonic clock.
+// maxDrift is how far wall time may run from the monotonic clock and from the
+// witnesses'.
 const maxDrift = 2 * time.Minute
 
 // Ready reports why the log can't be relied on from now on, or nil: it is
@@ -25,7 +26,18 @@ func (l *Log) Ready(context.Context) error {
 	if err := l.diskError(); err != nil {
 		return err
 	}
-	return l.clockError(time.Now())
+	return l.clockError(present())
+}
+
+// A moment is one reading of both clocks.
+type moment struct {
+	wall time.Time // without a monotonic reading
+	mono time.Time // compared with other monotonic readings only
+}
+
+func present() moment {
+	now := time.Now()
+	return moment{now.Round(0), now}
 }
 
 // diskError reports that the disk nears its reserve: as much again is left.
@@ -52,15 +64,22 @@ func (l *Log) watchDisk() {
 	}
 }
 
-// clockError compares the wall clock with the monotonic one since Open, and
-// with the last commit.
-func (l *Log) clockError(now time.Time) error {
-	drift := now.Round(0).Sub(l.opened.Round(0)) - now.Sub(l.opened)
-	if drift.Abs() > maxDrift {
-		return fmt.Errorf("auditlog: the clock was set by %s since the log was opened", drift.Round(time.Second))
+// clockError compares the wall clock with the witnesses', with the monotonic
+// one since they agreed or since Open, and with the last commit.
+func (l *Log) clockError(now moment) error {
+	since, off := l.anchor.clock()
+	if off.Abs() > maxDrift {
+		return fmt.Errorf("auditlog: the witnesses' clocks are %s from this one, limit %s", off.Round(time.Second), maxDrift)
 	}
-	if last := l.eng.State().Time; now.Before(last.Add(-maxDrift)) {
-		return fmt.Errorf("%w: by %s", ErrClock, last.Sub(now).Round(time.Second))
+	if since == (moment{}) {
+		since = l.opened
+	}
+	drift := now.wall.Sub(since.wall) - now.mono.Sub(since.mono)
+	if drift.Abs() > maxDrift {
+		return fmt.Errorf("auditlog: the clock was set by %s since it was last found right, or the machine slept", drift.Round(time.Second))
+	}
+	if last := l.eng.State().Time; now.wall.Before(last.Add(-maxDrift)) {
+		return fmt.Errorf("%w: by %s", ErrClock, last.Sub(now.wall).Round(time.Second))
 	}
 	return nil
 }
@@ -99,7 +118,7 @@ func (l *Log) probe(ctx context.Context) controls.Result {
 	if err := l.Ready(ctx); err != nil {
 		return controls.Failed("the log is not ready: %v", err)
 	}
-	r, err := l.Append(ctx, Event{Action: "auditlog.log.probe", Outcome: Success, Actor: Actor{Kind: Probe}}, Published)
+	r, err := l.appendOwn(ctx, Event{Action: "auditlog.log.probe", Outcome: Success, Actor: Actor{Kind: Probe}}, Published)
 	if err != nil {
 		return controls.Failed("an event could not be recorded and published: %v", err)
 	}
@@ -129,7 +148,7 @@ func (l *Log) probeWitness(context.Context) controls.Result {
 	case a.size == 0:
 		return controls.Errored("the first checkpoint is still being cosigned")
 	case a.at.IsZero():
-		return controls.Failed("%d witnesses cosigned, and none stated a time", l.opts.Quorum)
+		return controls.Failed("the last checkpoint is cosigned, and fewer than %d witnesses stated a time", l.opts.Quorum)
 	}
 	if gap := time.Since(a.at); gap > l.opts.WitnessGap {
 		return controls.Failed("the last cosigned checkpoint is %s old, limit %s: %v", gap.Round(time.Second), l.opts.WitnessGap, errors.Join(a.err))

@@ -84,8 +84,18 @@ type Entry struct {
 
 // Stamp validates an event and makes the entry that stands for it. An event
 // without an actor gets the context's; one without a tenant, its actor's.
-// Every Recorder that stores events calls it first, once.
+// Every Recorder that stores events calls it first, once. Events that a log
+// writes about itself are refused with [ErrInvalid]: an auditor's program
+// takes them for the log's word, whoever their actor is.
 func Stamp(ctx context.Context, ev Event) (Entry, error) {
+	if err := ev.reserved(); err != nil {
+		return Entry{}, err
+	}
+	return stamp(ctx, ev)
+}
+
+// stamp is Stamp for the log's own events too.
+func stamp(ctx context.Context, ev Event) (Entry, error) {
 	if ev.Actor.IsZero() {
 		ev.Actor = ActorFrom(ctx)
 	}

@@ -3,6 +3,7 @@ package auditlog
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/surety-go/surety/controls"
 )
@@ -173,6 +174,37 @@ func (e *Event) validateAttrs() error {
 			if a.Key == b.Key {
 				return fmt.Errorf("%w: %s: attribute %q is repeated", ErrInvalid, e.Action, clip(a.Key))
 			}
+		}
+	}
+	return nil
+}
+
+// SeqKey is the attribute that numbers the asynchronous events of one run of
+// the log. A missing number is an event that was dropped or lost. Only the log
+// sets it.
+const SeqKey = "auditlog.seq"
+
+// ownActions begin the actions of events that the log alone records. Verifying
+// relies on some, and alarms on others.
+var ownActions = [...]string{
+	"auditlog.log.", "auditlog.checkpoint.", "auditlog.hold.", "auditlog.period.",
+	"auditlog.queue.", "auditlog.disk.", "auditlog.aggregate.",
+}
+
+// reserved refuses an event that only the log may record. With a made-up
+// number an application could hide events that were lost, and with a made-up
+// opening make an honest log fail its verification.
+func (e *Event) reserved() error {
+	if strings.HasPrefix(e.Action, "auditlog.") {
+		for _, own := range ownActions {
+			if strings.HasPrefix(e.Action, own) {
+				return fmt.Errorf("%w: Action %q: the log alone records %s*", ErrInvalid, clip(e.Action), own)
+			}
+		}
+	}
+	for _, a := range e.Attrs {
+		if a.Key == SeqKey {
+			return fmt.Errorf("%w: %s: attribute %q: the log alone sets it", ErrInvalid, clip(e.Action), SeqKey)
 		}
 	}
 	return nil

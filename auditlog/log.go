@@ -27,8 +27,8 @@ type Log struct {
 	index  index
 	seq    atomic.Uint64 // asynchronous events of this run
 	drops  drops
-	low    bool      // the disk's alarm was raised; owned by the aggregate loop
-	opened time.Time // with a monotonic reading
+	low    bool // the disk's alarm was raised; owned by the aggregate loop
+	opened moment
 
 	once  sync.Once
 	ctx   context.Context // ends with Close
@@ -81,7 +81,7 @@ func Open(dir string, signer note.Signer, opts Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, origin: signer.Name(), opts: opts, eng: eng, opened: time.Now()}
+	l := &Log{dir: dir, origin: signer.Name(), opts: opts, eng: eng, opened: present()}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	l.agg.max = opts.AggregateKinds
 	l.index.name = filepath.Join(dir, "index")
@@ -118,10 +118,22 @@ func (l *Log) recordOpening() error {
 
 // own records an event of the log about itself.
 func (l *Log) own(ctx context.Context, action string, outcome Outcome, attrs ...Attr) error {
-	_, err := l.Append(context.WithoutCancel(ctx), Event{
+	_, err := l.appendOwn(context.WithoutCancel(ctx), Event{
 		Action: action, Outcome: outcome, Actor: Actor{Kind: System}, Attrs: attrs,
 	}, Durable)
 	return err
+}
+
+// appendOwn is Append for the events that only the log records.
+func (l *Log) appendOwn(ctx context.Context, ev Event, level Ack) (Receipt, error) {
+	if ctx.Err() != nil {
+		return Receipt{}, context.Cause(ctx)
+	}
+	e, err := stamp(ctx, ev)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return l.appendSync(ctx, &e, level)
 }
 
 // Record records an event as surely as the table promises for it.
@@ -204,10 +216,6 @@ func (l *Log) appendSync(ctx context.Context, e *Entry, level Ack) (Receipt, err
 	return r, nil
 }
 
-// SeqKey is the attribute that numbers the asynchronous events of one run of
-// the log. A missing number is an event that was dropped or lost.
-const SeqKey = "auditlog.seq"
-
 func (l *Log) appendAsync(ctx context.Context, e *Entry) error {
 	attrs := make([]Attr, 0, len(e.Attrs)+1)
 	e.Attrs = append(append(attrs, e.Attrs...), Int(SeqKey, int64(l.seq.Add(1))))
@@ -275,10 +283,10 @@ func (l *Log) AppendEntries(ctx context.Context, entries []Entry) ([]Receipt, er
 		if e.ID == (ID{}) || e.Time.IsZero() {
 			return nil, errors.Join(ErrInvalid, errors.New("auditlog: an entry without an id or a time: stamp it first"))
 		}
-		if err := e.Validate(); err != nil {
+		err := errors.Join(e.Validate(), e.reserved())
+		if err != nil {
 			return nil, err
 		}
-		var err error
 		if tickets[i], _, err = l.enqueue(ctx, e, false); err != nil {
 			return nil, err
 		}

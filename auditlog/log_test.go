@@ -102,6 +102,40 @@ func TestReceiptNamesThePlace(t *testing.T) {
 	}
 }
 
+// Verifying takes some entries for the log's own word: with a made-up number an
+// application could hide that events were lost, and with a made-up opening make
+// an honest log fail.
+func TestOnlyTheLogSpeaksForItself(t *testing.T) {
+	l := newLog(t, small)
+	numbered := event("records.update")
+	numbered.Attrs = []auditlog.Attr{auditlog.Int(auditlog.SeqKey, 1<<40)}
+	for name, ev := range map[string]auditlog.Event{
+		"opening": event("auditlog.log.open"), "cosignature": event("auditlog.checkpoint.cosign"),
+		"pruning": event("auditlog.log.prune"), "hold": event("auditlog.hold.release"), "number": numbered,
+	} {
+		size := l.Size()
+		for _, ack := range []auditlog.Ack{auditlog.Async, auditlog.Durable, auditlog.Aggregated} {
+			if _, err := l.Append(t.Context(), ev, ack); !errors.Is(err, auditlog.ErrInvalid) {
+				t.Errorf("%s, %s: %v", name, ack, err)
+			}
+		}
+		e, err := auditlog.Stamp(t.Context(), event("records.update"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Event = ev
+		if _, err := l.AppendEntries(t.Context(), []auditlog.Entry{e}); !errors.Is(err, auditlog.ErrInvalid) {
+			t.Errorf("%s, stamped elsewhere: %v", name, err)
+		}
+		if l.Size() != size {
+			t.Errorf("%s: it is in the log", name)
+		}
+	}
+	if _, err := l.Append(t.Context(), event("auditlog.outbox.heartbeat"), auditlog.Durable); err != nil {
+		t.Errorf("an event of another package of the log: %v", err)
+	}
+}
+
 // What an auditor keeps of one event checks with x/mod alone.
 func TestProofChecksWithoutUs(t *testing.T) {
 	signer, vkey := key(t, origin)

@@ -58,7 +58,7 @@ func (l *Log) First() uint64 { return l.eng.Pruned() }
 
 // recordRead records that somebody reads the log.
 func (l *Log) recordRead(ctx context.Context, action string, attrs ...Attr) error {
-	_, err := l.Append(ctx, Event{Action: action, Outcome: Success, Attrs: attrs}, Durable)
+	_, err := l.appendOwn(ctx, Event{Action: action, Outcome: Success, Attrs: attrs}, Durable)
 	return err
 }
 

@@ -39,7 +39,7 @@ func (l *Log) change(ctx context.Context, action, name string, attrs ...Attr) er
 	if name == "" {
 		return fmt.Errorf("%w: %s: want a name", ErrInvalid, action)
 	}
-	_, err := l.Append(ctx, Event{Action: action, Outcome: Success, Targets: []Target{{Type: "hold", ID: name}}, Attrs: attrs}, Durable)
+	_, err := l.appendOwn(ctx, Event{Action: action, Outcome: Success, Targets: []Target{{Type: "hold", ID: name}}, Attrs: attrs}, Durable)
 	return err
 }
 
@@ -66,7 +66,7 @@ func (l *Log) Reported(ctx context.Context, until time.Time) error {
 	if until.After(time.Now()) {
 		return fmt.Errorf("%w: auditlog.period.report: the period ends in the future", ErrInvalid)
 	}
-	_, err := l.Append(ctx, Event{Action: "auditlog.period.report", Outcome: Success, Attrs: []Attr{Time("until", until)}}, Durable)
+	_, err := l.appendOwn(ctx, Event{Action: "auditlog.period.report", Outcome: Success, Attrs: []Attr{Time("until", until)}}, Durable)
 	return err
 }
 
@@ -126,7 +126,7 @@ func (l *Log) recordPruning(ctx context.Context, to uint64, before time.Time) er
 	if err != nil {
 		return err
 	}
-	_, err = l.Append(ctx, Event{Action: "auditlog.log.prune", Outcome: Success, Attrs: []Attr{
+	_, err = l.appendOwn(ctx, Event{Action: "auditlog.log.prune", Outcome: Success, Attrs: []Attr{
 		Int("from", int64(l.eng.Pruned())), Int("to", int64(to)), Time("before", before),
 		String("root", base64.StdEncoding.EncodeToString(root[:])),
 	}}, Published)

@@ -39,7 +39,9 @@ func Dir(ctx context.Context, dir string, p Policy, progress func(done, total ui
 		return c.report, err
 	}
 	c.partialTiles()
-	c.roots(msg)
+	if err := c.roots(msg); err != nil {
+		return c.report, err
+	}
 	if err := c.segments(ctx); err != nil {
 		return c.report, err
 	}
@@ -248,10 +250,10 @@ func (c *checker) rootAt(size uint64) (hash, bool) {
 
 // roots compares the tree with the checkpoint, the older one and all cosigned
 // ones.
-func (c *checker) roots(msg []byte) {
+func (c *checker) roots(msg []byte) error {
 	c.report.Root = c.tree.root()
 	if c.stop {
-		return
+		return nil
 	}
 	if c.tree.root() != c.head.root {
 		c.report.add(Tampered, NoIndex, "checkpoint", "the entries do not add up to the root that was signed")
@@ -262,5 +264,5 @@ func (c *checker) roots(msg []byte) {
 			c.report.add(Tampered, NoIndex, "", "the log does not continue the older checkpoint of %d entries", o.size)
 		}
 	}
-	c.cosignatures(msg)
+	return c.cosignatures(msg)
 }

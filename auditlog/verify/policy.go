@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,10 +57,10 @@ func (p *Policy) read() (*trust, error) {
 	seen := make(map[string]bool)
 	for i, key := range p.Witnesses {
 		w, err := cosign.NewVerifier(key)
-		if err != nil || seen[key] {
-			return nil, fmt.Errorf("%w: Witnesses[%d] is no witness key or is repeated", ErrPolicy, i)
+		if err != nil || seen[w.Key()] {
+			return nil, fmt.Errorf("%w: Witnesses[%d] is no witness key, or its key is repeated", ErrPolicy, i)
 		}
-		seen[key] = true
+		seen[w.Key()] = true // under two names it would count twice
 		t.witnesses = append(t.witnesses, w)
 	}
 	if t.quorum == 0 {
@@ -110,8 +111,10 @@ func (t *trust) open(msg []byte) (head, error) {
 }
 
 // cosigned returns how many witnesses of the policy cosigned a checkpoint that
-// was opened, and the latest time that a quorum of them states or precedes.
+// was opened, and the time by which a quorum of them says that it existed, or
+// zero if fewer state a time.
 func (t *trust) cosigned(h head, msg []byte) (count int, at time.Time) {
+	var times []time.Time
 	_, lines, _ := strings.Cut(string(msg), "\n\n")
 	for _, w := range t.witnesses {
 		sig, ok := w.Find(h.text, []byte(lines))
@@ -119,9 +122,13 @@ func (t *trust) cosigned(h head, msg []byte) (count int, at time.Time) {
 			continue
 		}
 		count++
-		if s := cosign.Time(sig); !s.IsZero() && (at.IsZero() || s.Before(at)) {
-			at = s // the earliest: the cautious one for gaps
+		if s := cosign.Time(sig); !s.IsZero() {
+			times = append(times, s)
 		}
 	}
-	return count, at
+	if t.quorum == 0 || len(times) < t.quorum {
+		return count, time.Time{}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return count, times[t.quorum-1]
 }

@@ -20,16 +20,31 @@ type trail struct {
 	opened   uint64 // entry that began the present run
 	seqs     uint64 // asynchronous events of the run
 	highest  uint64
-	partial  bool    // the run's beginning was pruned
-	times    []stamp // of entries by which gaps are measured
+	partial  bool   // the run's beginning was pruned
+	spans    []span // the times of each bundle, in order
 	prunings []pruning
+}
+
+// A span is what is kept of the times of a bundle's entries: the earliest and
+// the latest, which is all it takes where no anchor lies within the bundle.
+// Where one does, the bundle is read again.
+type span struct {
+	earliest, latest stamp
+	runs             bool // the log was opened or closed within it
 }
 
 type stamp struct {
 	index uint64
-	at    time.Time
-	kind  string // "open", "close", "entry"
+	at    int64 // nanoseconds since 1970
+	kind  int
 }
+
+// What a stamp was made for.
+const (
+	entry   = iota
+	opening // of the log
+	closing
+)
 
 // Where the time stands: {"v":1,"id":"<36>","time":"<30>".
 const (
@@ -37,32 +52,89 @@ const (
 	timeLen = len("2006-01-02T15:04:05.000000000Z")
 )
 
-// sampleEvery is how many entries share one look at the clock.
-const sampleEvery = 64
-
 // entry follows one entry. It returns a cosigned checkpoint if it holds one.
 func (t *trail) entry(r *Report, index uint64, data []byte) (cosigned, bool) {
-	if len(data) < timeAt+timeLen || !bytes.HasPrefix(data, []byte(`{"v":1,"id":"`)) {
-		r.add(Tampered, index, "", "the entry is not in canonical form")
+	s, own, ok := stampOf(index, data)
+	if !ok {
+		r.add(Tampered, index, "", "the entry is not in canonical form, or its time is none")
 		return cosigned{}, false
 	}
+	t.note(s)
 	if i := bytes.Index(data, []byte(`"auditlog.seq":`)); i >= 0 {
 		t.sequence(data[i+len(`"auditlog.seq":`):])
 	}
-	own := bytes.Contains(data[timeAt:min(len(data), timeAt+200)], []byte(`"action":"auditlog.`))
-	if !own && index%sampleEvery != 0 {
-		return cosigned{}, false
-	}
-	at, err := time.Parse(time.RFC3339Nano, string(data[timeAt:timeAt+timeLen]))
-	if err != nil {
-		r.add(Tampered, index, "", "the entry has no time")
-		return cosigned{}, false
-	}
 	if !own {
-		t.times = append(t.times, stamp{index, at, "entry"})
 		return cosigned{}, false
 	}
-	return t.own(r, index, at, data)
+	return t.own(r, index, data)
+}
+
+// stampOf reads an entry's time and whether the log wrote it about itself, by
+// the places where both stand: an attribute of the same name counts for
+// nothing.
+func stampOf(index uint64, data []byte) (s stamp, own, ok bool) {
+	if len(data) < timeAt+timeLen || !bytes.HasPrefix(data, []byte(`{"v":1,"id":"`)) {
+		return s, false, false
+	}
+	at, ok := nanoseconds(data[timeAt : timeAt+timeLen])
+	if !ok {
+		return s, false, false
+	}
+	rest, ok := bytes.CutPrefix(data[timeAt+timeLen:], []byte(`"`))
+	for _, member := range [...]string{`,"trace":"`, `,"span":"`} {
+		if after, has := bytes.CutPrefix(rest, []byte(member)); has {
+			_, rest, _ = bytes.Cut(after, []byte(`"`))
+		}
+	}
+	action, has := bytes.CutPrefix(rest, []byte(`,"action":"`))
+	s = stamp{index, at, entry}
+	switch own = bytes.HasPrefix(action, []byte("auditlog.")); {
+	case !own:
+	case bytes.HasPrefix(action, []byte(`auditlog.log.open"`)):
+		s.kind = opening
+	case bytes.HasPrefix(action, []byte(`auditlog.log.close"`)):
+		s.kind = closing
+	}
+	return s, own, ok && has
+}
+
+// nanoseconds reads a time of the canonical layout, of the years 1970 to 2261.
+func nanoseconds(b []byte) (int64, bool) {
+	const layout = "dddd-dd-ddTdd:dd:dd.dddddddddZ"
+	for i, c := range b {
+		if digit := c >= '0' && c <= '9'; digit != (layout[i] == 'd') || !digit && c != layout[i] {
+			return 0, false
+		}
+	}
+	n := func(from, to int) (v int) {
+		for _, c := range b[from:to] {
+			v = v*10 + int(c-'0')
+		}
+		return v
+	}
+	year, month, day := n(0, 4), n(5, 7), n(8, 10)
+	at := time.Date(year, time.Month(month), day, n(11, 13), n(14, 16), n(17, 19), n(20, 29), time.UTC)
+	_, m, d := at.Date()
+	if year < 1970 || year > 2261 || int(m) != month || d != day || at.Minute() != n(14, 16) || at.Second() != n(17, 19) {
+		return 0, false
+	}
+	return at.UnixNano(), true
+}
+
+// note keeps an entry's time.
+func (t *trail) note(s stamp) {
+	n := int(s.index / width)
+	for len(t.spans) <= n {
+		t.spans = append(t.spans, span{s, s, false})
+	}
+	p := &t.spans[n]
+	if s.at < p.earliest.at {
+		p.earliest = s
+	}
+	if s.at > p.latest.at {
+		p.latest = s
+	}
+	p.runs = p.runs || s.kind != entry
 }
 
 // sequence follows the numbers of asynchronous events, which may come a little
@@ -79,7 +151,7 @@ func (t *trail) sequence(b []byte) {
 }
 
 // own follows an entry that the log wrote about itself.
-func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigned, bool) {
+func (t *trail) own(r *Report, index uint64, data []byte) (cosigned, bool) {
 	var e struct {
 		Action  string
 		Outcome string
@@ -96,9 +168,6 @@ func (t *trail) own(r *Report, index uint64, at time.Time, data []byte) (cosigne
 	case "auditlog.log.open":
 		t.end(r)
 		t.opened, t.seqs, t.highest = index, 0, 0
-		t.times = append(t.times, stamp{index, at, "open"})
-	case "auditlog.log.close":
-		t.times = append(t.times, stamp{index, at, "close"})
 	case "auditlog.log.prune":
 		to, err := strconv.ParseUint(string(e.Attrs.To), 10, 64)
 		if err != nil {
@@ -124,9 +193,9 @@ func (t *trail) end(r *Report) {
 
 // cosignatures checks the cosigned checkpoints in the log and brackets the
 // entries' times by those of the witnesses.
-func (c *checker) cosignatures(msg []byte) {
+func (c *checker) cosignatures(msg []byte) error {
 	if len(c.trust.witnesses) == 0 {
-		return
+		return nil
 	}
 	var anchors []anchor
 	for _, co := range append(c.found, cosigned{NoIndex, msg}) {
@@ -136,15 +205,15 @@ func (c *checker) cosignatures(msg []byte) {
 	}
 	if c.report.Anchors == 0 {
 		c.report.add(Unwitnessed, NoIndex, "", "no checkpoint was cosigned by %d of the policy's witnesses", c.trust.quorum)
-		return
+		return nil
 	}
-	c.brackets(anchors)
+	return c.brackets(anchors)
 }
 
 // An anchor is a cosigned checkpoint: entries below size existed at its time.
 type anchor struct {
 	size, index uint64 // index: where it was logged, all entries from there on are later
-	at          time.Time
+	at          int64  // nanoseconds since 1970
 }
 
 func (c *checker) cosignature(co cosigned) (anchor, bool) {
@@ -172,41 +241,5 @@ func (c *checker) cosignature(co cosigned) (anchor, bool) {
 	if h.size >= c.report.Cosigned {
 		c.report.Cosigned, c.report.At = h.size, at
 	}
-	return anchor{h.size, min(co.index, c.tree.size), at}, !at.IsZero()
-}
-
-// brackets flags entries whose own time contradicts the witnesses', and long
-// times without witnesses while the log was open.
-func (c *checker) brackets(anchors []anchor) {
-	var after time.Time // witnesses were here before the entry
-	var mark time.Time  // by which the gap is measured
-	i, j := 0, 0        // anchors logged before the entry; anchors that cover it
-	for _, s := range c.audit.times {
-		for i < len(anchors) && anchors[i].index < s.index {
-			after, mark = anchors[i].at, anchors[i].at
-			i++
-		}
-		for j < len(anchors) && anchors[j].size <= s.index {
-			j++
-		}
-		if s.at.Before(after.Add(-skew)) {
-			c.report.add(Time, s.index, "", "its time is %s before a witness saw entries before it", after.Sub(s.at).Round(time.Second))
-		}
-		if j < len(anchors) && s.at.After(anchors[j].at.Add(skew)) {
-			c.report.add(Time, s.index, "", "its time is %s after a witness saw it", s.at.Sub(anchors[j].at).Round(time.Second))
-		}
-		mark = c.gap(mark, s)
-	}
-}
-
-// gap reports a time without witnesses that is too long, once.
-func (c *checker) gap(mark time.Time, s stamp) time.Time {
-	if s.kind == "open" || mark.IsZero() {
-		return s.at
-	}
-	if gap := s.at.Sub(mark); gap > c.trust.maxGap {
-		c.report.add(Unwitnessed, s.index, "", "no witness for %s before this entry, limit %s", gap.Round(time.Second), c.trust.maxGap)
-		return s.at
-	}
-	return mark
+	return anchor{h.size, min(co.index, c.tree.size), unixNano(at)}, !at.IsZero()
 }

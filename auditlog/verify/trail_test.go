@@ -1,9 +1,6 @@
 package verify
 
-import (
-	"testing"
-	"time"
-)
+import "testing"
 
 // An export of the log names its period with the attribute that a pruning
 // names an index with.
@@ -18,7 +15,7 @@ func TestOwnEntriesAreReadByTheirAction(t *testing.T) {
 		"no JSON":          {`{"action":`, 1},
 	} {
 		var r Report
-		new(trail).own(&r, 7, time.Time{}, []byte(tc.entry))
+		new(trail).own(&r, 7, []byte(tc.entry))
 		if len(r.Findings) != tc.findings {
 			t.Errorf("%s: %v, want %d findings", name, r.Findings, tc.findings)
 		}

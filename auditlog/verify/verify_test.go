@@ -28,21 +28,25 @@ type witness struct {
 	at func() time.Time
 }
 
-func (w witness) Cosign(_ context.Context, checkpoint []byte, _ func(uint64) ([][32]byte, error)) (auditlog.Cosignature, error) {
+func (w *witness) Cosign(_ context.Context, checkpoint []byte, _ func(uint64) ([][32]byte, error)) (auditlog.Cosignature, error) {
 	text, _, _ := strings.Cut(string(checkpoint), "\n\n")
 	at := w.at()
 	return auditlog.Cosignature{Line: strings.TrimSuffix(w.Sign(text+"\n", at), "\n"), Time: at}, nil
 }
 
-func newWitness(t testing.TB, at func() time.Time) witness {
+func newWitness(t testing.TB, at func() time.Time) *witness {
+	return newNamedWitness(t, "witness.example", at)
+}
+
+func newNamedWitness(t testing.TB, name string, at func() time.Time) *witness {
 	t.Helper()
 	seed := make([]byte, 32)
 	rand.Read(seed)
-	s, err := cosign.NewSigner("witness.example", seed)
+	s, err := cosign.NewSigner(name, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return witness{s, at}
+	return &witness{s, at}
 }
 
 // A fixture is a closed log and what an auditor was told about it.
@@ -50,7 +54,7 @@ type fixture struct {
 	dir    string
 	signer note.Signer
 	policy verify.Policy
-	w      witness
+	w      *witness
 	older  []byte // a checkpoint from its life
 	proved uint64
 	entry  []byte
@@ -61,14 +65,77 @@ func newFixture(t testing.TB) *fixture { return fixtureWith(t, time.Now) }
 
 func fixtureWith(t testing.TB, at func() time.Time) *fixture {
 	t.Helper()
+	f := newEmptyFixture(t)
+	f.w.at = at
+	f.write(t, f.dir)
+	return f
+}
+
+func newEmptyFixture(t testing.TB) *fixture {
+	t.Helper()
 	signer, vkey, err := auditlog.NewKeyFile(filepath.Join(t.TempDir(), "key"), origin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{dir: filepath.Join(t.TempDir(), "log"), signer: signer, w: newWitness(t, at)}
+	f := &fixture{dir: filepath.Join(t.TempDir(), "log"), signer: signer, w: newWitness(t, time.Now)}
 	f.policy = verify.Policy{Key: vkey, Witnesses: []string{f.w.String()}}
-	f.write(t, f.dir)
 	return f
+}
+
+// open opens the fixture's log, with its witness unless others are given.
+func (f *fixture) open(t testing.TB, opts auditlog.Options) *auditlog.Log {
+	t.Helper()
+	opts.SegmentSize, opts.Reserve = 256<<10, 1<<20
+	if opts.Witnesses == nil {
+		opts.Witnesses = []auditlog.Witness{f.w}
+	}
+	l, err := auditlog.Open(f.dir, f.signer, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// stamped returns an entry that was stamped now.
+func (f *fixture) stamped(t testing.TB, i int) auditlog.Entry {
+	t.Helper()
+	e, err := auditlog.Stamp(t.Context(), auditlog.Event{
+		Action: "records.update", Outcome: auditlog.Success,
+		Actor: auditlog.Actor{ID: "u-1", Tenant: "acme", Kind: auditlog.User},
+		Attrs: []auditlog.Attr{auditlog.Int("i", i)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// anchored waits until a checkpoint that covers the log so far is cosigned and
+// logged.
+func (f *fixture) anchored(t testing.TB, l *auditlog.Log) {
+	t.Helper()
+	if _, err := l.Append(t.Context(), auditlog.Event{Action: "records.update", Outcome: auditlog.Success}, auditlog.Witnessed); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cosignedCheckpoint is the last cosigned checkpoint in the log.
+func (f *fixture) cosignedCheckpoint(t testing.TB) []byte {
+	t.Helper()
+	l := f.open(t, auditlog.Options{CheckpointEvery: time.Hour})
+	defer l.Close()
+	var last []byte
+	for e, err := range l.Search(t.Context(), auditlog.Query{Action: "auditlog.checkpoint.cosign", Outcome: auditlog.Success}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range e.Attrs {
+			if a.Key == "checkpoint" {
+				last = []byte(a.Text())
+			}
+		}
+	}
+	return last
 }
 
 // write makes a log of a few bundles.

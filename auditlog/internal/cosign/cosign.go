@@ -69,6 +69,10 @@ func keyHash(name string, key ed25519.PublicKey) uint32 {
 // Name returns the witness's name.
 func (v *Verifier) Name() string { return v.name }
 
+// Key returns the public key itself, by which witnesses of several names are
+// told to be one.
+func (v *Verifier) Key() string { return string(v.key) }
+
 // KeyHash returns the key's ID.
 func (v *Verifier) KeyHash() uint32 { return v.hash }
 

@@ -82,8 +82,12 @@ func TestEveryActionIsValidOCSF(t *testing.T) {
 		uid := fmt.Sprint(int(class))
 		classes[uid] = true
 		for _, ev := range events(action) {
-			e, err := auditlog.Stamp(t.Context(), ev)
+			e, err := auditlog.Stamp(t.Context(), auditlog.Event{Action: "records.read", Outcome: ev.Outcome})
 			if err != nil {
+				t.Fatal(err)
+			}
+			e.Event = ev // some only the log itself may stamp
+			if err := e.Validate(); err != nil {
 				t.Fatal(err)
 			}
 			b, err := m.Map(auditlog.Indexed{Index: 3, Entry: e})
