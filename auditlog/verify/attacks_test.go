@@ -2,10 +2,12 @@ package verify_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -275,7 +277,7 @@ func (f *fixture) reseal(t *testing.T, dir string, index int) {
 	honest := f.dir
 	f.dir = dir
 	defer func() { f.dir = honest }()
-	f.edit(t, "tile/entries/000", func(b []byte) []byte {
+	f.editEntries(t, func(b []byte) []byte {
 		at, n := entryAt(b, index)
 		copy(b[at:at+n], bytes.Replace(b[at:at+n], []byte("u-1"), []byte("u-2"), 1))
 		return b
@@ -332,10 +334,19 @@ func (f *fixture) reseal(t *testing.T, dir string, index int) {
 // bundleName is the file of a bundle, full or not.
 func bundleName(dir string, n int) string {
 	name := filepath.Join(dir, "tile", "entries", fmt.Sprintf("%03d", n))
-	if partial, _ := filepath.Glob(name + ".p/*"); len(partial) > 0 {
-		if _, err := os.Stat(name); err != nil {
-			return partial[len(partial)-1]
+	if _, err := os.Stat(name); err != nil {
+		if list := partials(name); len(list) > 0 {
+			return list[len(list)-1]
 		}
 	}
 	return name
+}
+
+// partials are the incomplete tiles of a name, the widest last.
+func partials(name string) []string {
+	list, _ := filepath.Glob(name + ".p/*") // the pattern is well formed
+	slices.SortFunc(list, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
+	return list
 }

@@ -1,12 +1,14 @@
 // Command auditverify checks a copy of an audit log offline.
 //
 //	auditverify -key KEY [-witness KEY]... [-quorum N] [-older FILE] DIR
+//	auditverify -key KEY [-witness KEY]... [-quorum N] EXPORT
 //	auditverify -key KEY [-witness KEY]... -proof FILE ENTRY
 //
 // The keys are given by the auditor, who got them from the log's operator when
 // the log began and from the witnesses; they are never read from the log. A
 // key is the text itself or "@" and a file that holds it. The second form
-// checks one entry, in canonical JSON, against its .tlog-proof.
+// checks an export in JSON Lines, by itself, and the third one entry, in
+// canonical JSON, against its .tlog-proof.
 //
 // It exits with 0 if everything holds, with 1 if something does not, and with
 // 2 if the check could not be made.
@@ -58,6 +60,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if s.proof != "" {
 		return checkProof(s, stdout, stderr)
 	}
+	if info, err := os.Stat(s.path); err == nil && info.Mode().IsRegular() {
+		return checkExport(s, stdout, stderr)
+	}
 	return checkDir(ctx, s, stdout, stderr)
 }
 
@@ -83,7 +88,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	}
 	if f.NArg() != 1 || s.policy.Key == "" {
 		f.Usage()
-		return s, errors.New("want -key and one directory or entry")
+		return s, errors.New("want -key and one directory, export or entry")
 	}
 	s.path = f.Arg(0)
 	if s.older != "" {
@@ -110,6 +115,11 @@ func checkDir(ctx context.Context, s settings, stdout, stderr io.Writer) int {
 	if !s.quiet {
 		fmt.Fprintln(stderr)
 	}
+	return tell(report, err, stdout, stderr)
+}
+
+// tell writes what was found.
+func tell(report verify.Report, err error, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "auditverify:", err)
 		return notChecked
@@ -122,6 +132,20 @@ func checkDir(ctx context.Context, s settings, stdout, stderr io.Writer) int {
 		return notVerified
 	}
 	return verified
+}
+
+func checkExport(s settings, stdout, stderr io.Writer) int {
+	if s.older != "" {
+		fmt.Fprintln(stderr, "auditverify: -older is for directories: an export says nothing about what came before it")
+		return notChecked
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return tell(verify.Report{}, err, stdout, stderr)
+	}
+	defer f.Close()
+	report, err := verify.Export(f, s.policy)
+	return tell(report, err, stdout, stderr)
 }
 
 func checkProof(s settings, stdout, stderr io.Writer) int {

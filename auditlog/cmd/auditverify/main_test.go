@@ -45,6 +45,10 @@ func TestExitCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var export bytes.Buffer
+	if _, err := l.Export(t.Context(), &export, auditlog.Query{}, auditlog.JSONLines()); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +61,8 @@ func TestExitCodes(t *testing.T) {
 	}
 	keyFile, proofFile := file("vkey", []byte(key+"\n")), file("proof", proof)
 	good, bad := file("entry", append(entry, '\n')), file("bad", []byte("{}"))
+	exported := file("export.jsonl", export.Bytes())
+	changed := file("changed.jsonl", bytes.Replace(export.Bytes(), []byte(`"a.b"`), []byte(`"a.c"`), 1))
 	checkpoint := filepath.Join(dir, "checkpoint")
 	for name, tc := range map[string]struct {
 		args []string
@@ -66,6 +72,10 @@ func TestExitCodes(t *testing.T) {
 		"verified":      {[]string{"-key", key, dir}, 0, "entries verified"},
 		"key file":      {[]string{"-quiet", "-key", "@" + keyFile, "-older", checkpoint, dir}, 0, "entries verified"},
 		"proof":         {[]string{"-key", key, "-proof", proofFile, good}, 0, "index 1"},
+		"export":        {[]string{"-key", key, exported}, 0, "entries verified"},
+		"bad export":    {[]string{"-key", key, changed}, 1, "NOT VERIFIED"},
+		"no export":     {[]string{"-key", key, good}, 1, "NOT VERIFIED"},
+		"older export":  {[]string{"-key", key, "-older", checkpoint, exported}, 2, "-older"},
 		"wrong entry":   {[]string{"-key", key, "-proof", proofFile, bad}, 1, "NOT VERIFIED"},
 		"wrong key":     {[]string{"-key", "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", dir}, 1, "NOT VERIFIED"},
 		"no key":        {[]string{dir}, 2, "-key"},
@@ -83,5 +93,32 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit %d, want %d\n%s%s", code, tc.code, out, errs)
 			}
 		})
+	}
+}
+
+// The logs that come with the program: one is honest.
+func TestLogsThatComeWithIt(t *testing.T) {
+	const logs = "../../verify/testdata/logs"
+	list, err := os.ReadDir(logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, d := range list {
+		if !d.IsDir() {
+			continue
+		}
+		n++
+		args := []string{"-quiet", "-key", "@" + logs + "/key", "-witness", "@" + logs + "/witness", "-older", logs + "/kept-checkpoint"}
+		want := notVerified
+		if d.Name() == "honest" {
+			want = verified
+		}
+		if code, out, errs := command(t, append(args, filepath.Join(logs, d.Name()))...); code != want {
+			t.Errorf("%s: exit %d, want %d\n%s%s", d.Name(), code, want, out, errs)
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d logs", n)
 	}
 }
