@@ -1,6 +1,7 @@
 package auditlog_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -415,4 +416,23 @@ func TestAppendJSONDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("AppendJSON allocates %v times with room in the buffer", n)
 	}
+}
+
+func FuzzTimes(f *testing.F) {
+	f.Add(int64(0), int64(0))
+	f.Add(int64(1795500000), int64(999_999_999))
+	f.Add(int64(-62135596800), int64(1))
+	f.Add(int64(253402300800), int64(0)) // the year 10000
+	f.Fuzz(func(t *testing.T, sec, nsec int64) {
+		at := time.Unix(sec, nsec).UTC()
+		e := auditlog.Entry{Time: at, Event: auditlog.Event{Action: "a.b", Outcome: auditlog.Success}}
+		b, err := e.AppendJSON(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `"time":"` + at.Format("2006-01-02T15:04:05.000000000Z") + `",`
+		if !bytes.Contains(b, []byte(want)) {
+			t.Errorf("%s\nwant %s", b, want)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -111,15 +110,15 @@ func (c *checker) stamps(n uint64, each func(stamp)) error {
 	if err != nil {
 		return err
 	}
-	for index := n * width; len(b) >= 2 && index < c.tree.size; index++ {
-		size := int(binary.BigEndian.Uint16(b))
-		if len(b) < 2+size {
+	entries := bundle{b}
+	for index := n * width; index < c.tree.size; index++ {
+		leaf, ok := entries.next()
+		if !ok {
 			return nil
 		}
-		if s, _, ok := stampOf(index, b[2:2+size]); ok {
+		if s, _, ok := stampOf(index, leaf[1:]); ok {
 			each(s)
 		}
-		b = b[2+size:]
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,8 +63,8 @@ type checker struct {
 	leaves []hash   // of the present bundle
 	found  []cosigned
 	audit  trail
-	stop   bool // a bundle is missing: nothing after it can be checked
-	buf    []byte
+	stop   bool   // a bundle is missing: nothing after it can be checked
+	file   []byte // what read returns
 }
 
 // entries checks all bundles in order.
@@ -104,35 +106,27 @@ func (c *checker) bundle(n uint64, count int) error {
 	}
 	c.marks = append(c.marks, c.tree.clone())
 	c.leaves = c.leaves[:0]
+	entries := bundle{b}
 	for i := range count {
 		index := n*width + uint64(i)
-		if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
+		leaf, ok := entries.next()
+		if !ok {
 			c.stop = true
 			c.levelZero(n, count)
 			c.report.add(Tampered, index, path, "the bundle ends before this entry")
 			return nil
 		}
-		size := int(binary.BigEndian.Uint16(b))
-		c.entry(index, b[2:2+size])
-		b = b[2+size:]
+		c.leaves = append(c.leaves, sha256.Sum256(leaf))
+		if co, ok := c.audit.entry(&c.report, index, leaf[1:]); ok {
+			c.found = append(c.found, co)
+		}
 	}
 	c.levelZero(n, count)
 	return nil
 }
 
-// entry adds an entry to the tree.
-func (c *checker) entry(index uint64, data []byte) {
-	var h hash
-	h, c.buf = leafHash(c.buf, data)
-	c.tree.add(h)
-	c.leaves = append(c.leaves, h)
-	if co, ok := c.audit.entry(&c.report, index, data); ok {
-		c.found = append(c.found, co)
-	}
-}
-
 // levelZero compares the leaves with their tile, which names the first entry
-// that was changed, and passes full tiles up.
+// that was changed, adds them to the tree, and passes full tiles up.
 func (c *checker) levelZero(n uint64, count int) {
 	path := tilePath("0", n, count)
 	b, err := c.read(&path, "0", n, count)
@@ -147,9 +141,15 @@ func (c *checker) levelZero(n uint64, count int) {
 			}
 		}
 	}
-	if count == width && !c.stop {
-		c.up(1, fold(c.leaves))
+	if len(c.leaves) < width {
+		for _, h := range c.leaves {
+			c.tree.add(h)
+		}
+		return
 	}
+	root := fold(c.leaves)
+	c.tree.addTile(root)
+	c.up(1, root)
 }
 
 // up adds a hash to a level above the leaves and compares completed tiles.
@@ -196,23 +196,37 @@ func (c *checker) partialTiles() {
 }
 
 // read reads a tile, or the full one if the partial one was replaced. Nothing
-// is returned when neither is there.
+// is returned when neither is there. What is returned is good until the next
+// call.
 func (c *checker) read(path *string, level string, n uint64, w int) ([]byte, error) {
 	for _, w := range [...]int{w, width} {
 		*path = tilePath(level, n, w)
 		name := filepath.Join(c.dir, filepath.FromSlash(*path))
-		if info, err := os.Stat(name); err == nil && info.Size() > maxFile {
+		ok, err := c.load(name)
+		if err == nil && !ok {
 			return nil, nil // no bundle is that large
 		}
-		b, err := os.ReadFile(name)
 		if err == nil {
-			return b, nil
+			return c.file, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("verify: %w", err)
 		}
 	}
 	return nil, nil
+}
+
+// load reads a file, unless it is larger than any can be.
+func (c *checker) load(name string) (ok bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	b := bytes.NewBuffer(c.file[:0])
+	_, err = b.ReadFrom(io.LimitReader(f, maxFile+1))
+	c.file = b.Bytes()
+	return len(c.file) <= maxFile, err
 }
 
 // rootAt returns the root of the computed tree at a size up to its own.
@@ -235,15 +249,13 @@ func (c *checker) rootAt(size uint64) (hash, bool) {
 	if err != nil {
 		return hash{}, false
 	}
+	entries := bundle{b}
 	for range rest {
-		if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
+		leaf, ok := entries.next()
+		if !ok {
 			return hash{}, false
 		}
-		size := int(binary.BigEndian.Uint16(b))
-		var h hash
-		h, c.buf = leafHash(c.buf, b[2:2+size])
-		p.add(h)
-		b = b[2+size:]
+		p.add(sha256.Sum256(leaf))
 	}
 	return p.root(), true
 }

@@ -70,6 +70,8 @@ type segmentReader struct {
 	time  int64
 	bad   bool
 	body  []byte // of the present frame
+	tiles tiles
+	buf   []byte
 }
 
 func (s *segmentReader) file(name string, epoch uint64) error {
@@ -127,8 +129,10 @@ func (s *segmentReader) frame(where string, kind byte, index uint64, body []byte
 			s.fail(index, where, "the entry comes at the wrong place")
 			return
 		}
-		var h hash
-		h, s.c.buf = leafHash(s.c.buf, body)
+		h, same := s.tiles.hash(s.c, index, body)
+		if !same {
+			h, s.buf = leafHash(s.buf, body)
+		}
 		s.next.add(h)
 	case 2:
 		s.commit(where, index, body)

@@ -60,9 +60,7 @@ func (t *trail) entry(r *Report, index uint64, data []byte) (cosigned, bool) {
 		return cosigned{}, false
 	}
 	t.note(s)
-	if i := bytes.Index(data, []byte(`"auditlog.seq":`)); i >= 0 {
-		t.sequence(data[i+len(`"auditlog.seq":`):])
-	}
+	t.sequence(data)
 	if !own {
 		return cosigned{}, false
 	}
@@ -138,13 +136,17 @@ func (t *trail) note(s stamp) {
 }
 
 // sequence follows the numbers of asynchronous events, which may come a little
-// out of order.
-func (t *trail) sequence(b []byte) {
-	end := 0
-	for end < len(b) && b[end] >= '0' && b[end] <= '9' {
-		end++
+// out of order. The log adds the number last: …"auditlog.seq":17}}.
+func (t *trail) sequence(data []byte) {
+	rest, ok := bytes.CutSuffix(data, []byte("}}"))
+	end := len(rest)
+	for len(rest) > 0 && rest[len(rest)-1] >= '0' && rest[len(rest)-1] <= '9' {
+		rest = rest[:len(rest)-1]
 	}
-	if n, err := strconv.ParseUint(string(b[:end]), 10, 64); err == nil {
+	if !ok || len(rest) == end || !bytes.HasSuffix(rest, []byte(`"auditlog.seq":`)) {
+		return
+	}
+	if n, err := strconv.ParseUint(string(data[len(rest):end]), 10, 64); err == nil {
 		t.seqs++
 		t.highest = max(t.highest, n)
 	}

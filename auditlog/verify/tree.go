@@ -2,6 +2,7 @@ package verify
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 )
@@ -14,6 +15,27 @@ const width = 256
 func leafHash(buf, data []byte) (hash, []byte) {
 	buf = append(append(buf[:0], 0), data...)
 	return sha256.Sum256(buf), buf
+}
+
+// A bundle reads the entries of a file below tile/entries: each a length in
+// two bytes and as many bytes.
+type bundle struct{ rest []byte }
+
+// next returns the next entry with a zero byte before it, as leaves are
+// hashed, in place of its length's second byte: the file's copy is ours. It
+// reports false where the bundle ends before the entry does.
+func (b *bundle) next() (leaf []byte, ok bool) {
+	if len(b.rest) < 2 {
+		return nil, false
+	}
+	size := int(binary.BigEndian.Uint16(b.rest))
+	if len(b.rest) < 2+size {
+		return nil, false
+	}
+	leaf = b.rest[1 : 2+size]
+	leaf[0] = 0
+	b.rest = b.rest[2+size:]
+	return leaf, true
 }
 
 func nodeHash(left, right hash) hash {

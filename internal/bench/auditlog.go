@@ -39,7 +39,8 @@ func auditLog() Group {
 			}},
 			{Name: "verify, one core", Rows: []Row{
 				{Floor, "SHA-256 of 512 B", floorVerify},
-				{Ours, "verify.Dir, per event", verifyEvents},
+				{Ours, "verify.Dir, tiles, per event", func(b *testing.B) { verifyEvents(b, false) }},
+				{Ours, "verify.Dir, tiles and segments, per event", func(b *testing.B) { verifyEvents(b, true) }},
 			}},
 		},
 	}
@@ -208,7 +209,9 @@ func floorVerify(b *testing.B) {
 	}
 }
 
-func verifyEvents(b *testing.B) {
+// verifyEvents checks a copy of a log as others get it, the tiles, or one of the
+// whole directory.
+func verifyEvents(b *testing.B, segments bool) {
 	dir := tempDir(b)
 	l, key := openBenchLog(b, dir)
 	ctx, ev := context.Background(), benchEvent()
@@ -221,9 +224,14 @@ func verifyEvents(b *testing.B) {
 	}
 	_, err = l.Publish(ctx)
 	check(err)
+	copied := filepath.Join(dir, "copy")
+	check(os.CopyFS(copied, os.DirFS(filepath.Join(dir, "log"))))
+	if !segments {
+		check(os.RemoveAll(filepath.Join(copied, "segments")))
+	}
 	b.ResetTimer()
 	for done := 0; done < b.N; done += events {
-		r, err := verify.Dir(ctx, filepath.Join(dir, "log"), verify.Policy{Key: key}, nil)
+		r, err := verify.Dir(ctx, copied, verify.Policy{Key: key}, nil)
 		check(err)
 		if !r.OK() {
 			panic(r.Verdict())
