@@ -9,7 +9,7 @@
 // held up and nothing is dropped. After a crash the last batch may come twice:
 // every entry has an id and an index by which a receiver tells.
 //
-// [Webhook] posts signed batches, [Syslog] speaks RFC 5424 over TLS, and
-// [JSONLines] appends to a file. Entries leave as they stand in the log: the
+// [Webhook] posts signed batches, [OTLP] sends OpenTelemetry log records,
+// [Syslog] speaks RFC 5424 over TLS, and [JSONLines] appends to a file. Entries leave as they stand in the log: the
 // personal values in them stay sealed.
 package sink

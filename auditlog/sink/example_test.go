@@ -11,7 +11,7 @@ import (
 // while it is away.
 func Example() {
 	_ = func(ctx context.Context, log *auditlog.Log, key []byte) error {
-		hook, err := sink.NewWebhook("https://siem.example/ingest", key, sink.HookOptions{})
+		hook, err := sink.NewWebhook("https://siem.example/ingest", key, sink.HTTPOptions{})
 		if err != nil {
 			return err
 		}

@@ -147,8 +147,12 @@ func (f *Forwarder) deliver(ctx context.Context, batch []auditlog.Indexed) error
 			break
 		}
 		f.note(batch[0].Index, batch[0].Time, err)
+		pause := f.pause(try)
+		if r := (*refusal)(nil); errors.As(err, &r) { // it says when to come again
+			pause = max(pause, min(r.after, maxPause))
+		}
 		select {
-		case <-time.After(f.pause(try)):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -183,6 +187,9 @@ func (f *Forwarder) save(next uint64) error {
 	return os.Rename(tmp, f.cursor)
 }
 
+// maxPause bounds what a receiver can make us wait.
+const maxPause = 5 * time.Minute
+
 // backoff is half a second, doubled each time up to a minute, give or take.
 func backoff(try int) time.Duration {
 	d := min(500*time.Millisecond<<min(try, 7), time.Minute)
@@ -204,6 +211,9 @@ func (f *Forwarder) probe(context.Context) controls.Result {
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return controls.Failed("entry %d can't be sent: %v", f.next, f.err)
+	}
+	if r, ok := f.sink.(interface{ Rejected() uint64 }); ok && r.Rejected() > 0 {
+		return controls.Failed("the receiver rejected %d entries of what it was sent", r.Rejected())
 	}
 	if lag := time.Since(f.waiting); !f.waiting.IsZero() && lag > f.opts.MaxLag {
 		return controls.Failed("entry %d has waited for %s, limit %s", f.next, lag.Round(time.Second), f.opts.MaxLag)

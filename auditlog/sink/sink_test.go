@@ -174,11 +174,17 @@ func TestBadSettings(t *testing.T) {
 	if _, err := New(l, JSONLines("x"), cursor, Options{}); err == nil || !strings.Contains(err.Error(), cursor) {
 		t.Errorf("a cursor that is no number: %v", err)
 	}
-	if _, err := NewWebhook("https://h.example", make([]byte, 31), HookOptions{}); err == nil {
+	if _, err := NewWebhook("https://h.example", make([]byte, 31), HTTPOptions{}); err == nil {
 		t.Error("a short key")
 	}
-	if _, err := NewWebhook("https://user:secret@h.example", make([]byte, 32), HookOptions{}); err == nil {
+	if _, err := NewWebhook("https://user:secret@h.example", make([]byte, 32), HTTPOptions{}); err == nil {
 		t.Error("a URL with credentials")
+	}
+	if _, err := NewOTLP("https://h.example/v1/logs", "", HTTPOptions{}); err == nil {
+		t.Error("no service name")
+	}
+	if _, err := NewOTLP("https://h.example:http/v1/logs", "s", HTTPOptions{}); err == nil {
+		t.Error("a port that is no number")
 	}
 	if _, err := NewSyslog("nowhere", nil); err == nil {
 		t.Error("an address without a port")
@@ -241,7 +247,7 @@ func TestWebhookIsSignedAndRetried(t *testing.T) {
 		last = end
 	}))
 	defer srv.Close()
-	hook, err := NewWebhook(srv.URL, key, HookOptions{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true})
+	hook, err := NewWebhook(srv.URL, key, HTTPOptions{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +255,7 @@ func TestWebhookIsSignedAndRetried(t *testing.T) {
 	l := newLog(t)
 	write(t, l, 30)
 	until(t, forwarder(t, l, hook, filepath.Join(t.TempDir(), "cursor")), func() bool { mu.Lock(); defer mu.Unlock(); return last >= 30 })
-	inside, err := NewWebhook(srv.URL, key, HookOptions{})
+	inside, err := NewWebhook(srv.URL, key, HTTPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
