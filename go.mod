@@ -3,6 +3,7 @@ module github.com/surety-go/surety
 go 1.26.0
 
 require (
+	filippo.io/mldsa v1.0.0
 	github.com/tink-crypto/tink-go/v2 v2.4.0
 	go.opentelemetry.io/otel v1.41.0
 	go.opentelemetry.io/otel/metric v1.41.0

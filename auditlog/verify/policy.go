@@ -23,7 +23,7 @@ type Policy struct {
 	// name is the log's origin.
 	Key string
 	// Witnesses are the public keys of witnesses, of the same form
-	// (C2SP tlog-cosignature, Ed25519).
+	// (C2SP tlog-cosignature, Ed25519 or ML-DSA-44).
 	Witnesses []string
 	// Quorum is how many of them must have cosigned; default all.
 	Quorum int

@@ -31,7 +31,8 @@ type witness struct {
 func (w *witness) Cosign(_ context.Context, checkpoint []byte, _ func(uint64) ([][32]byte, error)) (auditlog.Cosignature, error) {
 	text, _, _ := strings.Cut(string(checkpoint), "\n\n")
 	at := w.at()
-	return auditlog.Cosignature{Line: strings.TrimSuffix(w.Sign(text+"\n", at), "\n"), Time: at}, nil
+	line, err := w.Sign(text+"\n", at)
+	return auditlog.Cosignature{Line: strings.TrimSuffix(line, "\n"), Time: at}, err
 }
 
 func newWitness(t testing.TB, at func() time.Time) *witness {

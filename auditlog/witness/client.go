@@ -48,7 +48,7 @@ type Client struct {
 }
 
 // NewClient returns a client of the witness at a URL prefix, whose public key
-// is given in the form "name+hash+base64" (algorithm 0x04).
+// is given in the form "name+hash+base64" (algorithm 0x04 or 0x06).
 func NewClient(prefix, key string, o Options) (*Client, error) {
 	v, err := cosign.NewVerifier(key)
 	if err != nil {

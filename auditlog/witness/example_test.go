@@ -24,7 +24,7 @@ func Example() {
 	}
 
 	// At the second party, who was given the log's public key:
-	key, err := witness.NewKey(filepath.Join(dir, "witness.key"), "witness.example/w1")
+	key, err := witness.NewKey(filepath.Join(dir, "witness.key"), "witness.example/w1", witness.Ed25519)
 	if err != nil {
 		panic(err)
 	}

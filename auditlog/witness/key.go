@@ -12,15 +12,25 @@ import (
 	"github.com/surety-go/surety/auditlog/internal/cosign"
 )
 
+// An Algorithm is a kind of cosignature (C2SP tlog-cosignature).
+type Algorithm = cosign.Algorithm
+
+// The algorithms. Cosignatures of ML-DSA-44 (FIPS 204) hold against quantum
+// computers and have 2.4 kB; checkpoints with extension lines get none.
+const (
+	Ed25519 = cosign.Ed25519
+	MLDSA44 = cosign.MLDSA44
+)
+
 // A Key is the signing key of a witness.
 type Key struct{ signer *cosign.Signer }
 
-// NewKey makes an Ed25519 key and keeps it in a new file. The name is a host
-// and path that identify the witness, such as "witness.example/w1".
-func NewKey(path, name string) (*Key, error) {
+// NewKey makes a key and keeps it in a new file. The name is a host and path
+// that identify the witness, such as "witness.example/w1".
+func NewKey(path, name string, alg Algorithm) (*Key, error) {
 	seed := make([]byte, 32)
 	rand.Read(seed)
-	s, err := cosign.NewSigner(name, seed)
+	s, err := cosign.NewSignerOf(alg, name, seed)
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
@@ -28,7 +38,7 @@ func NewKey(path, name string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("witness: make the key: %w", err)
 	}
-	_, err = f.WriteString(name + " " + base64.StdEncoding.EncodeToString(seed) + "\n")
+	_, err = f.WriteString(name + " " + base64.StdEncoding.EncodeToString(append([]byte{byte(alg)}, seed...)) + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("witness: make the key: %w", err)
 	}
@@ -53,10 +63,10 @@ func LoadKey(path string) (*Key, error) {
 	}
 	name, text, _ := strings.Cut(strings.TrimSuffix(string(b), "\n"), " ")
 	seed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
+	if err != nil || len(seed) == 0 {
 		return nil, fmt.Errorf("witness: %s holds no key", path)
 	}
-	s, err := cosign.NewSigner(name, seed)
+	s, err := cosign.NewSignerOf(Algorithm(seed[0]), name, seed[1:])
 	if err != nil {
 		return nil, fmt.Errorf("witness: %s holds no key", path)
 	}

@@ -111,10 +111,14 @@ func (s *Server) add(body []byte) (line string, seen uint64, code int) {
 	if !continues(last, h, proof) {
 		return "", 0, http.StatusUnprocessableEntity
 	}
-	if err := s.keep(h.origin, msg); err != nil {
+	line, err = s.key.signer.Sign(h.text, s.now())
+	if err != nil { // ML-DSA covers no extension lines
+		return "", 0, http.StatusUnprocessableEntity
+	}
+	if err := s.keep(h.origin, msg); err != nil { // before the line leaves
 		return "", 0, http.StatusInternalServerError
 	}
-	return s.key.signer.Sign(h.text, s.now()), 0, http.StatusOK
+	return line, 0, http.StatusOK
 }
 
 // continues checks the consistency proof (RFC 6962, section 2.1.2).

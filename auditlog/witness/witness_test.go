@@ -37,13 +37,18 @@ type scene struct {
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
+	return newSceneOf(t, witness.Ed25519)
+}
+
+func newSceneOf(t testing.TB, alg witness.Algorithm) *scene {
+	t.Helper()
 	dir := t.TempDir()
 	s := &scene{state: filepath.Join(dir, "state")}
 	var err error
 	if s.signer, s.vkey, err = auditlog.NewKeyFile(filepath.Join(dir, "log-key"), origin); err != nil {
 		t.Fatal(err)
 	}
-	if s.key, err = witness.NewKey(filepath.Join(dir, "key"), "witness.example/w1"); err != nil {
+	if s.key, err = witness.NewKey(filepath.Join(dir, "key"), "witness.example/w1", alg); err != nil {
 		t.Fatal(err)
 	}
 	if s.key, err = witness.LoadKey(filepath.Join(dir, "key")); err != nil {
@@ -97,7 +102,13 @@ func write(l *auditlog.Log, ack auditlog.Ack, t testing.TB) {
 // A log with a witness passes its control, survives restarts of both, and
 // verifies for an auditor who knows the two keys.
 func TestWitnessedLog(t *testing.T) {
-	s := newScene(t)
+	for name, alg := range map[string]witness.Algorithm{"Ed25519": witness.Ed25519, "ML-DSA-44": witness.MLDSA44} {
+		t.Run(name, func(t *testing.T) { testWitnessedLog(t, newSceneOf(t, alg)) })
+	}
+}
+
+func testWitnessedLog(t *testing.T, s *scene) {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "log")
 	for range 3 {
 		l := s.open(t, dir)
@@ -308,7 +319,7 @@ func TestDishonestWitnesses(t *testing.T) {
 // newOther is a witness with the same name and another key.
 func newOther(t *testing.T, s *scene) http.Handler {
 	dir := t.TempDir()
-	key, err := witness.NewKey(filepath.Join(dir, "key"), "witness.example/w1")
+	key, err := witness.NewKey(filepath.Join(dir, "key"), "witness.example/w1", witness.Ed25519)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +355,7 @@ func TestBadSettings(t *testing.T) {
 	if _, err := witness.LoadKey(path); err == nil {
 		t.Error("nonsense was taken for a key")
 	}
-	if _, err := witness.NewKey(path, "w"); err == nil {
+	if _, err := witness.NewKey(path, "w", witness.Ed25519); err == nil {
 		t.Error("a key was overwritten")
 	}
 	if err := os.Chmod(path, 0o644); err != nil {

@@ -18,6 +18,7 @@ var (
 	spine   = slices.Concat(otel, []string{"golang.org/x/mod"})
 	xcrypto = []string{"golang.org/x/crypto", "golang.org/x/sys"}
 	tink    = slices.Concat(xcrypto, []string{"github.com/tink-crypto/tink-go/v2", "google.golang.org/protobuf"})
+	mldsa   = []string{"filippo.io/mldsa"}
 	xtext   = []string{"golang.org/x/text"}
 	yaml    = []string{"go.yaml.in/yaml/v3"}
 )
@@ -37,9 +38,10 @@ type rule struct {
 var rules = []rule{
 	{"internal", nil},
 
-	{"controls", slices.Concat(spine, yaml)}, // floor 3, read from files
+	{"controls", slices.Concat(spine, yaml, mldsa)}, // floor 3, read from files; evidence holds logs to verify
 	{"controls/classify", nil},
 	{"auditlog", spine},
+	{"auditlog/internal/cosign", slices.Concat(spine, mldsa)}, // witnesses' signatures, until Go itself has them
 	{"guard", spine},
 	{"authn", spine},
 	{"authn/password", slices.Concat(spine, xcrypto, xtext)},    // argon2, Unicode normalisation

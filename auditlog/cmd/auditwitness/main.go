@@ -1,7 +1,7 @@
 // Command auditwitness is a small witness for audit logs (C2SP tlog-witness),
 // to be run by another party than the logs' operator.
 //
-//	auditwitness -new-key witness.example/w1 -key FILE
+//	auditwitness -new-key witness.example/w1 [-algorithm ed25519|ml-dsa-44] -key FILE
 //	auditwitness -key FILE -dir DIR -log KEY [-log KEY]... [-addr ADDR] [-tls-cert FILE -tls-key FILE]
 //
 // The first form makes a key and prints its public half, for the operator and
@@ -36,14 +36,15 @@ func main() {
 }
 
 type settings struct {
-	newKey, key, dir, addr, cert, tlsKey string
-	logs                                 []string
+	newKey, algorithm, key, dir, addr, cert, tlsKey string
+	logs                                            []string
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var s settings
 	f := flag.NewFlagSet("auditwitness", flag.ContinueOnError)
 	f.StringVar(&s.newKey, "new-key", "", "make a key with this `name` and end")
+	f.StringVar(&s.algorithm, "algorithm", "ed25519", "of a new key: ed25519 or ml-dsa-44")
 	f.StringVar(&s.key, "key", "", "`file` with the witness's key")
 	f.StringVar(&s.dir, "dir", "", "`directory` for the last checkpoint of each log")
 	f.StringVar(&s.addr, "addr", "127.0.0.1:7380", "`address` to listen on")
@@ -54,13 +55,22 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	if s.newKey != "" {
-		key, err := witness.NewKey(s.key, s.newKey)
-		if err == nil {
-			fmt.Fprintln(stdout, key.Public())
-		}
-		return err
+		return makeKey(s, stdout)
 	}
 	return serve(ctx, s, stdout)
+}
+
+func makeKey(s settings, stdout io.Writer) error {
+	alg, ok := map[string]witness.Algorithm{"ed25519": witness.Ed25519, "ml-dsa-44": witness.MLDSA44}[s.algorithm]
+	if !ok {
+		return fmt.Errorf("-algorithm is %q, want ed25519 or ml-dsa-44", s.algorithm)
+	}
+	key, err := witness.NewKey(s.key, s.newKey, alg)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, key.Public())
+	return err
 }
 
 func serve(ctx context.Context, s settings, stdout io.Writer) error {

@@ -27,7 +27,7 @@ func newNeighbour(dir, log string) (*neighbour, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
-	key, err := witness.NewKey(filepath.Join(dir, "key"), "tour.example/same-operator")
+	key, err := witness.NewKey(filepath.Join(dir, "key"), "tour.example/same-operator", witness.Ed25519)
 	if err != nil {
 		return nil, err
 	}
