@@ -90,6 +90,7 @@ func table() []Row {
 func (w words) spineRows() []Row {
 	return []Row{
 		{"auditlog.log", ApplicationLifecycle, Verbs{"open": 3, "close": 4, "probe": Other, "read": Other, "tail": Other, "search": Other, "export": Other, "prune": Other}},
+		{"auditlog.tessera", ApplicationLifecycle, other("mark", "probe", "read")},
 		{"auditlog.period", EntityManagement, Verbs{"report": 3}},
 		{"auditlog.disk", ApplicationLifecycle, other("alarm", "clear")},
 		{"auditlog.queue", ApplicationLifecycle, other("drop")},
