@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -140,8 +139,6 @@ func TestTheLogVerifies(t *testing.T) {
 		t.Errorf("a changed entry verifies: %s, %v", r.Verdict(), err)
 	}
 }
-
-var loopback = witness.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
 
 // newWitness runs a witness of our own for the log; handle stands before it.
 func (p *place) newWitness(t testing.TB, name string, handle func(http.Handler) http.Handler) tesseralog.Witness {
