@@ -345,6 +345,11 @@ func bundleName(dir string, n int) string {
 // partials are the incomplete tiles of a name, the widest last.
 func partials(name string) []string {
 	list, _ := filepath.Glob(name + ".p/*") // the pattern is well formed
+	return partialsLast(list)
+}
+
+// partialsLast sorts tiles by their width.
+func partialsLast(list []string) []string {
 	slices.SortFunc(list, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 	})

@@ -121,6 +121,9 @@ func (c *checker) bundle(n uint64, count int) error {
 			c.found = append(c.found, co)
 		}
 	}
+	if len(entries.rest) > 0 && path == tilePath("entries", n, count) {
+		c.report.add(Tampered, NoIndex, path, "the bundle has more than its %d entries", count)
+	}
 	c.levelZero(n, count)
 	return nil
 }
@@ -131,8 +134,8 @@ func (c *checker) levelZero(n uint64, count int) {
 	path := tilePath("0", n, count)
 	b, err := c.read(&path, "0", n, count)
 	switch {
-	case err != nil || b == nil || len(b) < count*len(hash{}):
-		c.report.add(Tampered, NoIndex, path, "the tile is missing or cut short")
+	case err != nil || !c.whole(b, path, "0", n, count):
+		c.report.add(Tampered, NoIndex, path, "the tile is missing or not of its size")
 	default:
 		for i, h := range c.leaves {
 			if h != hash(b[i*len(h):(i+1)*len(h)]) {
@@ -171,8 +174,8 @@ func (c *checker) up(level int, h hash) {
 func (c *checker) compare(level int, n uint64, hashes []hash) {
 	path := tilePath(strconv.Itoa(level), n, len(hashes))
 	b, err := c.read(&path, strconv.Itoa(level), n, len(hashes))
-	if err != nil || b == nil || len(b) < len(hashes)*len(hash{}) {
-		c.report.add(Tampered, NoIndex, path, "the tile is missing or cut short")
+	if err != nil || !c.whole(b, path, strconv.Itoa(level), n, len(hashes)) {
+		c.report.add(Tampered, NoIndex, path, "the tile is missing or not of its size")
 		return
 	}
 	for i, h := range hashes {
@@ -181,6 +184,15 @@ func (c *checker) compare(level int, n uint64, hashes []hash) {
 			return
 		}
 	}
+}
+
+// whole reports whether a tile has as many hashes as its name says; a full one
+// may stand for a partial one.
+func (c *checker) whole(b []byte, path, level string, n uint64, w int) bool {
+	if path != tilePath(level, n, w) {
+		w = width
+	}
+	return len(b) == w*len(hash{})
 }
 
 // partialTiles compares the incomplete tiles of the checkpoint's size.
