@@ -118,14 +118,16 @@ func (l *Log) Tail(ctx context.Context, from uint64) iter.Seq2[Indexed, error] {
 }
 
 // Proof returns the C2SP tlog-proof that an entry is in the log: the hashes
-// from its leaf to the root of the last checkpoint, and that checkpoint. With
-// the entry's canonical JSON it needs nothing else to be checked offline.
+// from its leaf to the root of a checkpoint, and that checkpoint. With the
+// entry's canonical JSON it needs nothing else to be checked offline. The
+// checkpoint is the first that covers the entry and was cosigned by witnesses,
+// or, when there is none yet, the last one.
 func (l *Log) Proof(ctx context.Context, index uint64) ([]byte, error) {
-	c, err := l.eng.WaitPublished(ctx, index+1)
+	checkpoint, size, err := l.covering(ctx, index)
 	if err != nil {
 		return nil, err
 	}
-	hashes, err := l.eng.Inclusion(index, c.Size)
+	hashes, err := l.eng.Inclusion(index, size)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +137,18 @@ func (l *Log) Proof(ctx context.Context, index uint64) ([]byte, error) {
 		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
 	}
 	b.WriteString("\n")
-	b.Write(c.Note)
+	b.Write(checkpoint)
 	return []byte(b.String()), nil
+}
+
+// covering returns the checkpoint for a proof.
+func (l *Log) covering(ctx context.Context, index uint64) (checkpoint []byte, size uint64, err error) {
+	b := Bounds{First: index, Next: index + 1}
+	if size, err = l.cosignedAround(ctx, &b); err != nil || size > 0 {
+		return b.Checkpoint, size, err
+	}
+	c, err := l.eng.WaitPublished(ctx, index+1)
+	return c.Note, c.Size, err
 }
 
 // Consistency proves that the tree of the last checkpoint continues the tree

@@ -414,15 +414,23 @@ func TestProof(t *testing.T) {
 		"another index": {f.entry, bytes.Replace(f.proof, []byte("index "), []byte("index 1"), 1)},
 		"no proof":      {f.entry, nil},
 		"half a proof":  {f.entry, f.proof[:len(f.proof)/3]},
-		"no signature":  {f.entry, f.proof[:bytes.LastIndex(f.proof, []byte("—"))]},
+		"no signature":  {f.entry, f.proof[:bytes.Index(f.proof, []byte("—"))]},
 	} {
 		if _, err := verify.Proof(try.entry, try.proof, f.policy); !errors.Is(err, verify.ErrProof) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f.policy.Witnesses = []string{f.w.String()}
-	if _, err := verify.Proof(f.entry, f.proof, f.policy); !errors.Is(err, verify.ErrProof) {
+	if got, err := verify.Proof(f.entry, f.proof, f.policy); err != nil || got != f.proved {
+		t.Errorf("a witnessed proof: %d, %v", got, err)
+	}
+	unwitnessed := f.proof[:bytes.LastIndex(f.proof, []byte("—"))]
+	if _, err := verify.Proof(f.entry, unwitnessed, f.policy); !errors.Is(err, verify.ErrProof) {
 		t.Errorf("an unwitnessed proof under a policy with witnesses: %v", err)
+	}
+	f.policy.Witnesses = []string{newWitness(t, time.Now).String()}
+	if _, err := verify.Proof(f.entry, f.proof, f.policy); !errors.Is(err, verify.ErrProof) {
+		t.Errorf("a proof with another witness's word: %v", err)
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	mathrand "math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -389,6 +391,43 @@ func (w *world) crashOnce(promised acked, rng *mathrand.Rand, life int) {
 	_ = e.Close()
 	after.Store(w.fs.crash(rng))
 	w.fs = after.Load()
+}
+
+// Above the leaves an incomplete tile has the same name at many sizes of the
+// tree. Whoever reads it for a checkpoint that is published must not find it
+// empty because the next one is being made.
+func TestPublishedTilesAreNotOpenedForWriting(t *testing.T) {
+	w := newWorld(t)
+	for life := range 2 {
+		e := w.mustOpen()
+		for i := range 3*merkle.TileWidth + 20 {
+			b := fmt.Appendf(nil, "life %d entry %d", life, i)
+			if _, err := e.Append(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if i < 3*merkle.TileWidth {
+				continue
+			}
+			w.fs.mu.Lock()
+			published := maps.Clone(w.fs.names)
+			w.fs.fault = func(op, name string) (error, bool) {
+				if op == "create" && published[name] != nil && strings.Contains(name, "/tile/") && !strings.HasSuffix(name, ".tmp") {
+					t.Errorf("%s is written over", name)
+				}
+				return nil, true
+			}
+			w.fs.mu.Unlock()
+			if _, err := e.WaitPublished(t.Context(), e.State().Size); err != nil {
+				t.Fatal(err)
+			}
+			w.fs.mu.Lock()
+			w.fs.fault = nil
+			w.fs.mu.Unlock()
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestFailedSyncPoisons(t *testing.T) {

@@ -28,6 +28,7 @@ type tiler struct {
 	// careful has files that are as they should be left alone and others
 	// synced one by one: some may be on stable storage already.
 	careful bool
+	upper   []string // the incomplete tile of each level above the leaves that was written last
 }
 
 // add appends an entry to the tiles; full ones are written.
@@ -78,10 +79,30 @@ func (t *tiler) writePartial() error {
 			continue
 		}
 		path := merkle.TilePath(level, t.size>>(8*(level+1)), len(hashes))
-		if err := t.write(path, join(hashes)); err != nil {
+		if err := t.writeUpper(level, path, join(hashes)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// writeUpper writes an incomplete tile. Above the leaves it has the same name,
+// and the same content, at many sizes of the tree, and others may be reading
+// it: it is written once, and put in its place as a whole.
+func (t *tiler) writeUpper(level int, path string, data []byte) error {
+	if level == 0 {
+		return t.write(path, data)
+	}
+	for len(t.upper) <= level {
+		t.upper = append(t.upper, "")
+	}
+	if t.upper[level] == path {
+		return nil
+	}
+	if err := t.replace(path, data); err != nil {
+		return err
+	}
+	t.upper[level] = path
 	return nil
 }
 
@@ -94,10 +115,32 @@ func (t *tiler) writeFull(path string, data []byte) error {
 }
 
 func (t *tiler) write(path string, data []byte) error {
-	name := filepath.Join(t.dir, filepath.FromSlash(path))
+	if t.size <= t.seen {
+		return t.replace(path, data)
+	}
+	name, written, err := t.place(path, data)
+	if err != nil || written {
+		return err
+	}
+	return writeNew(t.fs, name, data)
+}
+
+// replace writes a tile that others may be reading.
+func (t *tiler) replace(path string, data []byte) error {
+	name, written, err := t.place(path, data)
+	if err != nil || written {
+		return err
+	}
+	return replaceFile(t.fs, name, data, t.careful && t.size <= t.seen)
+}
+
+// place returns where a tile is, in a directory that is there, and whether it
+// has the content already.
+func (t *tiler) place(path string, data []byte) (name string, written bool, err error) {
+	name = filepath.Join(t.dir, filepath.FromSlash(path))
 	if dir := filepath.Dir(name); !t.made[dir] {
 		if err := t.fs.MkdirAll(dir); err != nil {
-			return err
+			return "", false, err
 		}
 		if len(t.made) > 1000 {
 			clear(t.made)
@@ -106,14 +149,11 @@ func (t *tiler) write(path string, data []byte) error {
 	}
 	if t.careful {
 		if b, err := readFile(t.fs, name, maxBundle); err == nil && bytes.Equal(b, data) {
-			return nil
+			return name, true, nil
 		}
 	}
 	t.dirty = append(t.dirty, name)
-	if t.size > t.seen {
-		return writeNew(t.fs, name, data)
-	}
-	return replaceFile(t.fs, name, data, t.careful)
+	return name, false, nil
 }
 
 // sync makes all tiles durable and removes partial ones that are replaced.
