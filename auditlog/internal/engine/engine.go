@@ -27,6 +27,8 @@ type Config struct {
 	Store CheckpointStore
 	// OnPublish, when set, is called after each checkpoint.
 	OnPublish func(Checkpoint)
+
+	syncAfter int // tiles written before they are synced, 512 when 0
 }
 
 // An Engine is an open log of payloads.

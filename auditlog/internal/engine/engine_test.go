@@ -526,6 +526,61 @@ func TestReusedSegmentsAfterACrash(t *testing.T) {
 	}
 }
 
+// Checkpoints can't be signed for a while, or take long to be reached, and
+// events go on: tiles are synced, and segments reused beyond the last
+// checkpoint. After a crash the log opens, and has what it promised.
+func TestSegmentsReusedBeyondTheLastCheckpoint(t *testing.T) {
+	for seed := range uint64(10) {
+		w := newWorld(t)
+		w.cfg.syncAfter = 1
+		e := w.mustOpen()
+		promised := make(acked)
+		add := func() uint64 {
+			b := payload(len(promised))
+			index, err := e.Append(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			promised[index] = b
+			return index
+		}
+		for range 300 {
+			add()
+		}
+		c, err := e.WaitPublished(t.Context(), 300)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.fs.mu.Lock()
+		w.fs.fault = func(op, name string) (error, bool) {
+			if strings.HasPrefix(name, "/log/checkpoint") {
+				return errInjected, false
+			}
+			return nil, true
+		}
+		w.fs.mu.Unlock()
+		for {
+			index := add()
+			signal(e.publish)
+			e.segMu.RLock()
+			first := e.segments[0].first
+			e.segMu.RUnlock()
+			if first > c.Size && index > 1500 {
+				break
+			}
+			if index > 20_000 {
+				t.Fatalf("no segment was reused beyond the checkpoint: the first begins at %d", first)
+			}
+		}
+		_ = e.Close() // it can't publish
+		w.fs.mu.Lock()
+		w.fs.fault = nil
+		w.fs.mu.Unlock()
+		w.fs = w.fs.crash(mathrand.New(mathrand.NewPCG(seed, 9)))
+		w.check(promised)
+	}
+}
+
 // forceSync has the publisher sync its tiles.
 func forceSync(t *testing.T, e *Engine) {
 	t.Helper()

@@ -108,7 +108,7 @@ func (e *Engine) publishLoop() {
 		case <-tick.C:
 		}
 		err := e.publishNow()
-		if err == nil && (len(e.tiles.dirty) >= syncTilesAfter || e.syncSoon.Swap(false)) {
+		if err == nil && (len(e.tiles.dirty) >= e.cfg.syncAfter || e.syncSoon.Swap(false)) {
 			err = e.syncTiles()
 		}
 		e.pubMu.Lock()
@@ -118,9 +118,6 @@ func (e *Engine) publishLoop() {
 		e.pubMu.Unlock()
 	}
 }
-
-// syncTilesAfter is the number of tiles written before they are synced.
-const syncTilesAfter = 512
 
 // publishNow brings the tiles to the committed size and signs it.
 func (e *Engine) publishNow() error {
@@ -141,7 +138,7 @@ func (e *Engine) publishNow() error {
 func (e *Engine) buildTiles(st State) error {
 	e.tiles.seen = e.Published().Size
 	err := e.Scan(e.tiles.size, st.Size, func(i uint64, payload []byte) error {
-		if len(e.tiles.dirty) >= 8*syncTilesAfter { // let segments be reused in a long run
+		if len(e.tiles.dirty) >= 8*e.cfg.syncAfter { // let segments be reused in a long run
 			if err := e.syncTiles(); err != nil {
 				return err
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/surety-go/surety/auditlog/internal/merkle"
 )
 
@@ -60,6 +62,9 @@ func prepareOpen(dir string, cfg Config) (*Engine, error) {
 	if cfg.Interval == 0 {
 		cfg.Interval = time.Second
 	}
+	if cfg.syncAfter == 0 {
+		cfg.syncAfter = 512
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -107,13 +112,38 @@ func (e *Engine) open() error {
 		return e.create()
 	}
 	r := replay{e: e, last: time.Unix(0, 0).UTC(), roots: map[uint64]*merkle.Hash{last.Size: nil, synced: nil}}
-	if err := r.run(min(last.Size, synced)); err != nil {
+	if err := r.run(min(last.Size, synced), synced); err != nil {
+		return err
+	}
+	if err := e.rootBefore(&r, last.Size, synced); err != nil {
 		return err
 	}
 	if err := e.checkReplay(&r, last, synced); err != nil {
 		return err
 	}
 	return e.resume(&r, synced)
+}
+
+// rootBefore computes the root of the last checkpoint from the tiles when the
+// segments no longer go back to it: in a long run tiles are synced and segments
+// reused before the next checkpoint is signed. The tiles are held against the
+// root that the segments have for the synced size.
+func (e *Engine) rootBefore(r *replay, size, synced uint64) error {
+	if size == 0 || r.roots[size] != nil || r.roots[synced] == nil || size > synced {
+		return nil
+	}
+	tiles := tlog.TileHashReader(tlog.Tree{N: int64(synced), Hash: tlog.Hash(*r.roots[synced])}, tileFiles{e.fs, e.dir})
+	roots, err := subtrees(tiles, 0, size)
+	if err != nil {
+		return damaged("the tiles below entry %d: %v", synced, err)
+	}
+	t, err := merkle.Restore(size, roots)
+	if err != nil {
+		return damaged("the tiles below entry %d: %v", synced, err)
+	}
+	root := t.Root()
+	r.roots[size] = &root
+	return nil
 }
 
 // create makes the first segment of a new log.

@@ -19,8 +19,9 @@ type replay struct {
 	used  int                     // segments in use
 }
 
-// run replays from the last segment that begins at or before size from.
-func (r *replay) run(from uint64) error {
+// run replays from the last segment that begins at or before size from, or, if
+// segments were reused since, at or before what is synced in tiles.
+func (r *replay) run(from, synced uint64) error {
 	segs := r.e.segments
 	for i, s := range segs {
 		start, ok, err := readStart(s)
@@ -43,6 +44,9 @@ func (r *replay) run(from uint64) error {
 			return damaged("segment %s has no valid beginning", segs[0].path)
 		}
 		return r.checkTail(segs[0])
+	}
+	if segs[0].first > from {
+		from = synced
 	}
 	at := 0
 	for i, s := range segs[:r.used] {
