@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,10 +21,18 @@ import (
 
 var kills = flag.Int("kills", 1000, "how often TestKill kills the writing process; up to 1000, within a minute")
 
-const childEnv = "SURETY_AUDITLOG_TEST_CHILD"
+var events = flag.Int("events", 200_000, "how many events TestManyEvents writes before its process ends")
+
+const (
+	childEnv = "SURETY_AUDITLOG_TEST_CHILD"
+	manyEnv  = "SURETY_AUDITLOG_TEST_MANY" // the child writes so many events and ends
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
+		if n, err := strconv.Atoi(os.Getenv(manyEnv)); err == nil {
+			writeMany(dir, n)
+		}
 		child(dir)
 	}
 	flag.Parse()
@@ -130,4 +140,75 @@ func killOnce(t *testing.T, dir string, acked map[uint64]string) {
 		}
 	}
 	_ = cmd.Wait() // killed
+}
+
+// writeMany writes n events without waiting, prints the heap after each tenth
+// of them, and ends without closing the log.
+func writeMany(dir string, n int) {
+	signer, _, err := auditlog.KeyFile(filepath.Join(dir, "key"), origin)
+	if err != nil {
+		fmt.Println("ERROR", err)
+		os.Exit(1)
+	}
+	l, err := auditlog.Open(filepath.Join(dir, "log"), signer, auditlog.Options{Reserve: 1 << 20, CheckpointEvery: time.Hour})
+	if err != nil {
+		fmt.Println("ERROR", err)
+		os.Exit(1)
+	}
+	ev := event("records.update")
+	ev.Attrs = []auditlog.Attr{auditlog.String("pad", strings.Repeat("x", 200))}
+	for i := range n {
+		ack := auditlog.Async
+		if (i+1)%(n/10) == 0 {
+			ack = auditlog.Durable
+		}
+		if _, err := l.Append(context.Background(), ev, ack); err != nil {
+			fmt.Println("ERROR", err)
+			os.Exit(1)
+		}
+		if ack == auditlog.Durable {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			fmt.Println(m.HeapAlloc)
+		}
+	}
+	os.Exit(0)
+}
+
+// Memory does not depend on how many events there are, and a log whose process
+// ended far beyond its last checkpoint opens with all of them: with -events
+// 10000000 it had reused its segments long ago.
+func TestManyEvents(t *testing.T) {
+	dir := t.TempDir()
+	signer, _, err := auditlog.NewKeyFile(filepath.Join(dir, "key"), origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir, manyEnv+"="+strconv.Itoa(*events))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var heap []uint64
+	for line := range strings.Lines(string(out)) {
+		n, err := strconv.ParseUint(strings.TrimSpace(line), 10, 64)
+		if err != nil {
+			t.Fatal(line)
+		}
+		heap = append(heap, n)
+	}
+	if len(heap) != 10 {
+		t.Fatalf("%s", out)
+	}
+	if early, late := max(heap[1], heap[2], heap[3]), min(heap[7], heap[8], heap[9]); late > early+early/2+(4<<20) {
+		t.Errorf("the heap grows from %d to %d bytes", early, late)
+	}
+	before := time.Now()
+	l := open(t, filepath.Join(dir, "log"), signer, auditlog.Options{Reserve: 1 << 20})
+	t.Logf("%d events: heap %d to %d kB, opened in %s", *events, heap[0]/1000, heap[9]/1000, time.Since(before).Round(time.Millisecond))
+	if want := uint64(*events) + 2; l.Size() != want { // and two openings
+		t.Errorf("%d entries, want %d", l.Size(), want)
+	}
 }
