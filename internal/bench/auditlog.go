@@ -4,12 +4,18 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/sha256"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/storage/posix"
+	"k8s.io/klog/v2"
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/auditlog/verify"
@@ -27,6 +33,7 @@ func auditLog() Group {
 			{Name: "durable, 256 callers", Rows: []Row{
 				{Floor, "prewritten file, group commit", func(b *testing.B) { floorCommit(b, 256) }},
 				{Peer, "one fdatasync for each event", func(b *testing.B) { syncEach(b, 256) }},
+				{Peer, "Tessera, POSIX, batches of 2 ms", func(b *testing.B) { tesseraAdds(b, 256) }},
 				{Ours, "auditlog.Log", func(b *testing.B) { logEvents(b, 256, auditlog.Durable) }},
 			}},
 			{Name: "durable, one caller", Rows: []Row{
@@ -143,6 +150,26 @@ func syncEach(b *testing.B, callers int) {
 		check(err)
 		check(syscall.Fdatasync(int(f.Fd())))
 		offset += eventBytes
+	})
+	b.StopTimer()
+}
+
+// tesseraAdds gives Tessera entries of 512 bytes and waits for their places.
+func tesseraAdds(b *testing.B, callers int) {
+	klog.LogToStderr(false) // it tells of each new log
+	klog.SetOutput(io.Discard)
+	dir, ctx := tempDir(b), context.Background()
+	signer, _, err := auditlog.NewKeyFile(filepath.Join(dir, "key"), "example.org/bench")
+	check(err)
+	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(dir, "log")})
+	check(err)
+	appender, shutdown, _, err := tessera.NewAppender(ctx, driver, tessera.NewAppendOptions().WithCheckpointSigner(signer).
+		WithBatching(256, 2*time.Millisecond).WithCheckpointInterval(time.Second))
+	check(err)
+	b.Cleanup(func() { check(shutdown(ctx)) })
+	parallel(b, callers, func() {
+		_, err := appender.Add(ctx, tessera.NewEntry(random(eventBytes)))()
+		check(err)
 	})
 	b.StopTimer()
 }
