@@ -188,7 +188,7 @@ const SeqKey = "auditlog.seq"
 // relies on some, and alarms on others.
 var ownActions = [...]string{
 	"auditlog.log.", "auditlog.checkpoint.", "auditlog.hold.", "auditlog.period.",
-	"auditlog.queue.", "auditlog.disk.", "auditlog.aggregate.",
+	"auditlog.queue.", "auditlog.disk.", "auditlog.aggregate.", "auditlog.key.",
 }
 
 // reserved refuses an event that only the log may record. With a made-up

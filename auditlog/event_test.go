@@ -436,3 +436,36 @@ func FuzzTimes(f *testing.F) {
 		}
 	})
 }
+
+// A payload that no event can hold is stood for by a commitment, which tells
+// nothing without its salt.
+func TestCommitmentStandsForALargePayload(t *testing.T) {
+	payload := bytes.Repeat([]byte("x"), 10*auditlog.MaxEntry)
+	a, salt := auditlog.Commitment("document", payload)
+	b, other := auditlog.Commitment("document", payload)
+	if a.Text() == b.Text() || bytes.Equal(salt, other) {
+		t.Error("two commitments to one payload are alike: it could be guessed")
+	}
+	ev := event("documents.create")
+	ev.Attrs = []auditlog.Attr{a}
+	e, err := auditlog.Stamp(t.Context(), ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.AppendJSON(nil); err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Clone(payload)
+	changed[7] = 'y'
+	for name, tc := range map[string]struct {
+		payload, salt []byte
+		want          bool
+	}{
+		"the payload": {payload, salt, true}, "another": {changed, salt, false}, "a part": {payload[1:], salt, false},
+		"another salt": {payload, other, false}, "no salt": {payload, nil, false},
+	} {
+		if got := auditlog.Commits(a.Text(), tc.payload, tc.salt); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

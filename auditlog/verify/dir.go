@@ -30,7 +30,10 @@ func Dir(ctx context.Context, dir string, p Policy, progress func(done, total ui
 		return Report{}, fmt.Errorf("verify: the log has no readable checkpoint: %w", err)
 	}
 	c := &checker{dir: dir, trust: t, report: Report{Origin: t.origin}}
-	if c.head, err = t.open(msg); err != nil {
+	if c.head, err = t.open(msg); err == nil && !c.head.by(p.Key) {
+		err = errors.New("it is signed by a former key only")
+	}
+	if err != nil {
 		c.report.add(Tampered, NoIndex, "checkpoint", "%v", err)
 		return c.report, nil
 	}
@@ -283,6 +286,7 @@ func (c *checker) roots(msg []byte) error {
 		c.report.add(Tampered, NoIndex, "checkpoint", "the entries do not add up to the root that was signed")
 	}
 	c.pruning()
+	c.rotations()
 	if o := c.trust.older; o != nil && c.compares(o.size) {
 		if root, ok := c.rootAt(o.size); !ok || root != o.root {
 			c.report.add(Tampered, NoIndex, "", "the log does not continue the older checkpoint of %d entries", o.size)

@@ -22,6 +22,9 @@ type Policy struct {
 	// Key is the log's public key, "name+hash+base64" (C2SP signed-note). Its
 	// name is the log's origin.
 	Key string
+	// Former are public keys that signed before it, the oldest first. The log
+	// must say of each that it handed over to the next.
+	Former []string
 	// Witnesses are the public keys of witnesses, of the same form
 	// (C2SP tlog-cosignature, Ed25519 or ML-DSA-44).
 	Witnesses []string
@@ -38,7 +41,8 @@ type Policy struct {
 // trust is a policy that was read.
 type trust struct {
 	origin    string
-	log       note.Verifiers
+	log       note.Verifiers // of all keys
+	keys      []string       // the former ones and the present one
 	witnesses []*cosign.Verifier
 	quorum    int
 	maxGap    time.Duration
@@ -53,7 +57,10 @@ func (p *Policy) read() (*trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: Key: %w", ErrPolicy, err)
 	}
-	t := &trust{origin: v.Name(), log: note.VerifierList(v), quorum: p.Quorum, maxGap: p.MaxGap}
+	t := &trust{origin: v.Name(), quorum: p.Quorum, maxGap: p.MaxGap, keys: append(slices.Clone(p.Former), p.Key)}
+	if t.log, err = verifiers(v, p.Former); err != nil {
+		return nil, err
+	}
 	seen := make(map[string]bool)
 	for i, key := range p.Witnesses {
 		w, err := cosign.NewVerifier(key)
@@ -82,11 +89,39 @@ func (p *Policy) read() (*trust, error) {
 	return t, nil
 }
 
+// verifiers are those of a log's keys, all of one origin.
+func verifiers(present note.Verifier, former []string) (note.Verifiers, error) {
+	list, seen := []note.Verifier{present}, map[uint32]bool{present.KeyHash(): true}
+	for i, key := range former {
+		v, err := note.NewVerifier(key)
+		if err != nil || v.Name() != present.Name() || seen[v.KeyHash()] {
+			return nil, fmt.Errorf("%w: Former[%d] is no key of %s, or is repeated", ErrPolicy, i, present.Name())
+		}
+		seen[v.KeyHash()] = true
+		list = append(list, v)
+	}
+	return note.VerifierList(list...), nil
+}
+
 // A head is what a checkpoint states.
 type head struct {
 	size uint64
 	root hash
-	text string // what is signed
+	text string           // what is signed
+	sigs []note.Signature // of the log's keys, verified
+}
+
+// by reports whether a key signed it.
+func (h *head) by(key string) bool {
+	id := keyID(key)
+	return slices.ContainsFunc(h.sigs, func(s note.Signature) bool { return fmt.Sprintf("%s+%08x", s.Name, s.Hash) == id })
+}
+
+// keyID is the beginning of a key's text: name and hash.
+func keyID(key string) string {
+	name, rest, _ := strings.Cut(key, "+")
+	hash, _, _ := strings.Cut(rest, "+")
+	return name + "+" + hash
 }
 
 // open reads a checkpoint that the log's key signed.
@@ -107,7 +142,7 @@ func (t *trust) open(msg []byte) (head, error) {
 	if err != nil || len(root) != len(hash{}) {
 		return head{}, errors.New("the checkpoint has no root hash")
 	}
-	return head{size, hash(root), n.Text}, nil
+	return head{size, hash(root), n.Text, n.Sigs}, nil
 }
 
 // cosigned returns how many witnesses of the policy cosigned a checkpoint that

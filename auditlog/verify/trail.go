@@ -23,6 +23,7 @@ type trail struct {
 	partial  bool   // the run's beginning was pruned
 	spans    []span // the times of each bundle, in order
 	prunings []pruning
+	handed   []handover
 }
 
 // A span is what is kept of the times of a bundle's entries: the earliest and
@@ -159,7 +160,8 @@ func (t *trail) own(r *Report, index uint64, data []byte) (cosigned, bool) {
 		Outcome string
 		Attrs   struct {
 			Checkpoint, Root string
-			To               json.RawMessage // of a pruning, an index; of an export, a time
+			From             string
+			To               json.RawMessage // of a pruning, an index; of an export, a time; of a handover, a key
 		}
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
@@ -170,6 +172,13 @@ func (t *trail) own(r *Report, index uint64, data []byte) (cosigned, bool) {
 	case "auditlog.log.open":
 		t.end(r)
 		t.opened, t.seqs, t.highest = index, 0, 0
+	case "auditlog.key.rotate":
+		var to string
+		if json.Unmarshal(e.Attrs.To, &to) != nil {
+			r.add(Tampered, index, "", "the handover does not say to which key")
+			return cosigned{}, false
+		}
+		t.handed = append(t.handed, handover{index, e.Attrs.From, to})
 	case "auditlog.log.prune":
 		to, err := strconv.ParseUint(string(e.Attrs.To), 10, 64)
 		if err != nil {
@@ -226,6 +235,10 @@ func (c *checker) cosignature(co cosigned) (anchor, bool) {
 	}
 	if err != nil {
 		c.report.add(Tampered, co.index, "", "the logged checkpoint is not the log's: %v", err)
+		return anchor{}, false
+	}
+	if inLog && !c.signedInTurn(&h, co.index) {
+		c.report.add(Tampered, co.index, "", "the logged checkpoint is signed by a key whose turn it was not")
 		return anchor{}, false
 	}
 	if root, ok := c.rootAt(h.size); !ok || root != h.root || inLog && h.size > co.index {

@@ -1,6 +1,6 @@
 // Command auditverify checks a copy of an audit log offline.
 //
-//	auditverify -key KEY [-witness KEY]... [-quorum N] [-older FILE] DIR
+//	auditverify -key KEY [-former-key KEY]... [-witness KEY]... [-quorum N] [-older FILE] DIR
 //	auditverify -key KEY [-witness KEY]... [-quorum N] EXPORT
 //	auditverify -key KEY [-witness KEY]... -proof FILE ENTRY
 //
@@ -71,6 +71,11 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.SetOutput(stderr)
 	f.Func("key", "the log's public `key`, or @FILE", func(v string) (err error) {
 		s.policy.Key, err = keyText(v)
+		return err
+	})
+	f.Func("former-key", "a public `key` that signed before, or @FILE; repeatable, the oldest first", func(v string) error {
+		key, err := keyText(v)
+		s.policy.Former = append(s.policy.Former, key)
 		return err
 	})
 	f.Func("witness", "a witness's public `key`, or @FILE; repeatable", func(v string) error {

@@ -34,6 +34,7 @@ type Config struct {
 // An Engine is an open log of payloads.
 type Engine struct {
 	cfg    Config
+	next   atomic.Pointer[note.Signer] // signs checkpoints too, see Countersign
 	fs     FS
 	dir    string
 	origin string

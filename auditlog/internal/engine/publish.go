@@ -162,10 +162,18 @@ func (e *Engine) buildTiles(st State) error {
 	return nil
 }
 
+// Countersign has all further checkpoints signed by a second key of the same
+// origin too, with which the log can be opened from then on.
+func (e *Engine) Countersign(next note.Signer) { e.next.Store(&next) }
+
 // signCheckpoint signs a size that is committed and above the last one.
 func (e *Engine) signCheckpoint(st State) error {
 	text := CheckpointText(e.origin, st.Size, st.Root)
-	msg, err := note.Sign(&note.Note{Text: text}, e.cfg.Signer)
+	signers := []note.Signer{e.cfg.Signer}
+	if next := e.next.Load(); next != nil {
+		signers = append(signers, *next)
+	}
+	msg, err := note.Sign(&note.Note{Text: text}, signers...)
 	if err != nil {
 		return fmt.Errorf("auditlog: sign checkpoint of size %d: %w", st.Size, err)
 	}
