@@ -200,6 +200,18 @@ func TestWhatNoKeeperWroteIsRefused(t *testing.T) {
 	}
 }
 
+// policyOf is what the policy's control says.
+func policyOf(t *testing.T, k *change.Keeper) controls.State {
+	t.Helper()
+	for _, c := range k.Controls() {
+		if c.ID == "authz.policy" {
+			return c.Run(t.Context()).State
+		}
+	}
+	t.Fatal("the keeper does not describe the policy")
+	return controls.Error
+}
+
 func TestAStoreThatWentBackIsRefused(t *testing.T) {
 	s := &forger{Memory: change.NewMemory()}
 	d := open(t, s, change.Options{})
@@ -217,11 +229,11 @@ func TestAStoreThatWentBackIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.forge = func(l []change.Entry, h *change.Head) []change.Entry { *h = before; return l[:1] }
-	if _, err := d.Sync(t.Context()); !errors.Is(err, change.ErrWentBack) || d.Ready() == nil || d.can("u-1", "payment", "request") {
+	if _, err := d.Sync(t.Context()); !errors.Is(err, change.ErrWentBack) || d.Ready() == nil || policyOf(t, d.Keeper) != controls.Fail || d.can("u-1", "payment", "request") {
 		t.Errorf("%v", err)
 	}
 	s.forge = nil
-	if _, err := d.Sync(t.Context()); err != nil || d.Ready() != nil {
+	if _, err := d.Sync(t.Context()); err != nil || d.Ready() != nil || policyOf(t, d.Keeper) != controls.Pass {
 		t.Errorf("after it was mended: %v", err)
 	}
 }
@@ -243,6 +255,9 @@ func TestConflictsAreRefusedBeforeTheWrite(t *testing.T) {
 	}
 	if d.Sequence() != 5 {
 		t.Errorf("%d entries", d.Sequence())
+	}
+	if _, err := d.Propose(as(t, "boss"), change.Grant{Domain: "acme", Subject: "u-1", Role: "approver"}); !errors.Is(err, change.ErrConflict) {
+		t.Errorf("a proposal that nobody could approve: %v", err)
 	}
 	if c := d.Controls()[0]; c.ID != "authz.sod" || c.Run(t.Context()).State != controls.Pass {
 		t.Error("the probe fails")

@@ -24,7 +24,7 @@
 //   - Entries that were not written by a keeper: changed, inserted, removed
 //     from the middle or cut off at the end ([ErrForged]), and a store that
 //     went back ([ErrWentBack]). The policy in force stays, an event is
-//     recorded, and the engine's readiness says so.
+//     recorded, and [Keeper.Ready] and the policy's control say so.
 //
 // A database that is put back as a whole, head included, before a process
 // starts looks like the one it was: compare the sequence in the log's last

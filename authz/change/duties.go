@@ -95,8 +95,9 @@ func below(grants []authz.Grant, name string) map[string]bool {
 	return found
 }
 
-// Controls describes the separation of duties. The probe looks at every
-// grant in force, whoever made it.
+// Controls describes the separation of duties, the way in for emergencies and
+// the engine's policy. The first probe looks at every grant in force, whoever
+// made it; the last one fails while the stored policy is not the one in force.
 func (k *Keeper) Controls() []controls.Control {
 	list := []controls.Control{{
 		ID: "authz.sod", Parameters: []controls.Parameter{controls.Int("conflicts", len(k.o.Conflicts))}, Probe: k.probeConflicts,
@@ -104,7 +105,17 @@ func (k *Keeper) Controls() []controls.Control {
 	if k.o.BreakGlass.Alert != nil {
 		list = append(list, k.o.BreakGlass.control(k))
 	}
-	return append(list, k.engine.Controls()...)
+	for _, c := range k.engine.Controls() {
+		probe := c.Probe
+		c.Probe = func(ctx context.Context) controls.Result {
+			if err := k.Ready(); err != nil {
+				return controls.Failed("the policy in force stays: %v", err)
+			}
+			return probe(ctx)
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 func (k *Keeper) probeConflicts(context.Context) controls.Result {

@@ -126,6 +126,9 @@ func (k *Keeper) Propose(ctx context.Context, g Grant) (string, error) {
 	if by == "" {
 		return "", fmt.Errorf("%w: the context names nobody who asks", ErrInvalid)
 	}
+	if err := k.couldBe(ctx, p, by); err != nil {
+		return "", err
+	}
 	id := rand.Text()
 	if err := k.about(ctx, "authz.policy.propose", g.Domain, g.Subject, g.Role, auditlog.String("proposal", id)); err != nil {
 		return "", err
@@ -142,6 +145,21 @@ func (k *Keeper) Propose(ctx context.Context, g Grant) (string, error) {
 	}
 	k.pending[id] = proposal{p, by, k.now().Add(waits)}
 	return id, nil
+}
+
+// couldBe refuses a proposal that nobody could approve, such as of conflicting
+// roles: whoever asks is told, and not whoever approves. It is checked again
+// then.
+func (k *Keeper) couldBe(ctx context.Context, p Proposal, by string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, err := k.sync(ctx); err != nil {
+		return err
+	}
+	if err := k.check(p.Change, by, true); err != nil {
+		return errors.Join(err, k.denied(ctx, p, err))
+	}
+	return nil
 }
 
 // Approve makes a proposed change. The approver is the context's actor, and

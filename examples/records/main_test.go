@@ -344,7 +344,7 @@ func TestTour(t *testing.T) {
 	if err := tour.Run(t.Context(), &out); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if n := strings.Count(out.String(), "✓ result"); n != 28 {
+	if n := strings.Count(out.String(), "✓ result"); n != 30 {
 		t.Errorf("%d subjects in\n%s", n, out.String())
 	}
 }

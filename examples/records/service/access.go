@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/authz"
+	"github.com/surety-go/surety/authz/authzsql"
+	"github.com/surety-go/surety/authz/change"
+	"github.com/surety-go/surety/controls/findings"
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/integrity"
 )
@@ -25,26 +29,30 @@ var policyRules string
 //go:embed controls.yaml
 var overlay []byte
 
-// access is who may do what. Roles are rows with a MAC: a role that someone
-// writes into the table is found when the service opens, and refused.
+// access is who may do what. The policy is a file; roles are given and taken
+// by a keeper, each change an entry with a MAC in a sequence: what someone
+// writes past the service is found, and is never in force.
 type access struct {
 	engine *authz.Engine
+	keeper *change.Keeper
+	db     *authzsql.DB
 	rows   *integrity.Rows
-	db     *sql.DB
 }
 
-const accessTables = `CREATE TABLE IF NOT EXISTS roles (
-	tenant TEXT NOT NULL, account TEXT NOT NULL, role TEXT NOT NULL, mac BLOB NOT NULL,
-	PRIMARY KEY (tenant, account, role)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS heads (
+const headTable = `CREATE TABLE IF NOT EXISTS heads (
 	tenant TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, sum BLOB NOT NULL, mac BLOB NOT NULL,
 	PRIMARY KEY (tenant, name)
 ) WITHOUT ROWID`
 
+// policyName is what the roles of all companies are kept under.
+const policyName = "records"
+
 func (s *Service) openAccess(ctx context.Context) error {
-	if _, err := s.db.ExecContext(ctx, accessTables); err != nil {
-		return fmt.Errorf("tables of access: %w", err)
+	if _, err := s.db.ExecContext(ctx, headTable); err != nil {
+		return fmt.Errorf("table of heads: %w", err)
+	}
+	if err := authzsql.Migrate(ctx, s.db); err != nil {
+		return err
 	}
 	rules, name := policyRules, "the policy"
 	if s.o.PolicyName != "" {
@@ -58,51 +66,48 @@ func (s *Service) openAccess(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.access = &access{engine, rows, s.db}
-	s.mount(engine, rows)
-	return s.access.load(ctx)
-}
-
-func roleRow(tenant, account, role string) integrity.Row {
-	return integrity.Row{Tenant: tenant, Table: "roles", Key: account + " " + role, Columns: []integrity.Column{
-		{Name: "account", Value: []byte(account)}, {Name: "role", Value: []byte(role)},
-	}}
-}
-
-// load gives the stored roles to the policy engine. One row that does not
-// verify keeps the service from opening.
-func (a *access) load(ctx context.Context) error {
-	rows, err := a.db.QueryContext(ctx, "SELECT tenant, account, role, mac FROM roles")
+	a := &access{engine: engine, rows: rows}
+	if a.db, err = authzsql.Open(ctx, s.db); err != nil {
+		return err
+	}
+	a.keeper, err = change.Open(system(ctx, "open"), engine, a.db, policyName, s.keys.subkey("roles"), s.recorder, change.Options{
+		Conflicts:  []change.Conflict{{Name: "independence", Roles: []string{"owner", "auditor"}}},
+		Approval:   []string{"owner"},
+		BreakGlass: change.BreakGlass{Roles: []string{"owner"}, Alert: s.glassBroken},
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("roles: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var tenant, account, role string
-		var mac []byte
-		if err := rows.Scan(&tenant, &account, &role, &mac); err != nil {
-			return err
-		}
-		row := roleRow(tenant, account, role)
-		copy(row.MAC[:], mac)
-		if err := a.rows.Verify(ctx, row); err != nil {
-			return fmt.Errorf("a role was written past the service: %w: look at table roles", err)
-		}
-		if err := a.engine.Grant(ctx, tenant, account, role); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	s.access = a
+	s.mount(rows, a.keeper)
+	s.watchRoles(ctx)
+	return nil
 }
 
-// assign gives an account a role, now and after a restart.
-func (a *access) assign(ctx context.Context, tenant, account, role string) error {
-	row := roleRow(tenant, account, role)
-	mac := a.rows.Seal(row)
-	if _, err := a.db.ExecContext(ctx, "INSERT INTO roles (tenant, account, role, mac) VALUES (?, ?, ?, ?)", tenant, account, role, mac[:]); err != nil {
-		return err
-	}
-	return a.engine.Grant(ctx, tenant, account, role)
+// watchRoles takes in what others write to the roles, if they may.
+func (s *Service) watchRoles(ctx context.Context) {
+	ctx, cancel := context.WithCancel(system(context.WithoutCancel(ctx), "roles"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.access.keeper.Watch(ctx, change.Poll(time.Second))
+	}()
+	s.onClose(func() error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// glassBroken tells people at once that somebody took a role in an emergency:
+// operators by the service's log, auditors by a finding.
+func (s *Service) glassBroken(ctx context.Context, u change.Use) error {
+	s.o.Logger.WarnContext(ctx, "somebody took a role in an emergency", "tenant", u.Domain, "account", u.Subject, "role", u.Role)
+	_, err := s.findings.Raise(ctx, u.Domain, findings.Report{
+		Control: "authz.breakglass", Subject: u.Subject, Severity: findings.High,
+		Summary: "The role " + u.Role + " was taken in an emergency, until " + u.Until.UTC().Format(time.RFC3339) + ": look at why.",
+	})
+	return err
 }
 
 // roles lists what the caller is.

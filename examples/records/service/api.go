@@ -94,7 +94,7 @@ func (s *Service) apiRead(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) apiUpdate(w http.ResponseWriter, r *http.Request) {
-	var c change
+	var c edit
 	if err := decode(r, &c); err != nil {
 		guard.Refuse(w, r, err)
 		return

@@ -94,7 +94,7 @@ func siemRows() []ocsf.Row {
 		{Prefix: "integrity", Class: ocsf.APIActivity, Verbs: ocsf.Verbs{"scan": 2}},
 		{Prefix: "vendors", Class: ocsf.APIActivity, Verbs: ocsf.Verbs{"send": ocsf.Other}},
 	}
-	for _, prefix := range []string{"files", "account", "audit", "controls", "evidence", "findings", "requests", "holds", "breaches", "inventory", "disclosures", "notices", "documents", "reviews"} {
+	for _, prefix := range []string{"files", "account", "audit", "controls", "evidence", "findings", "requests", "holds", "breaches", "inventory", "disclosures", "notices", "documents", "reviews", "roles", "emergencies"} {
 		rows = append(rows, ocsf.Row{Prefix: prefix, Class: ocsf.APIActivity, Verbs: ocsf.CRUD})
 	}
 	return rows

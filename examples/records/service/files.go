@@ -57,15 +57,15 @@ func (s *Service) limit(person Person, purpose privacy.Purpose) Person {
 	return person
 }
 
-// change is what a caller may change of a file. An empty field stays as it is.
-type change struct {
+// edit is what a caller may change of a file. An empty field stays as it is.
+type edit struct {
 	Title      string `json:"title"`
 	Email      string `json:"email"`
 	NationalID string `json:"national_id"`
 }
 
 // updateFile is how every transport changes one file.
-func (s *Service) updateFile(ctx context.Context, id string, c change) (Person, error) {
+func (s *Service) updateFile(ctx context.Context, id string, c edit) (Person, error) {
 	p, _ := authn.FromContext(ctx)
 	if !validID(id) {
 		return Person{}, refusal(errNoPerson)
@@ -86,7 +86,7 @@ func (s *Service) updateFile(ctx context.Context, id string, c change) (Person, 
 }
 
 // apply puts what is stated into a file.
-func (c change) apply(p *Person) {
+func (c edit) apply(p *Person) {
 	for _, f := range []struct {
 		value string
 		dst   *string
@@ -97,7 +97,7 @@ func (c change) apply(p *Person) {
 	}
 }
 
-func (c change) check() error {
+func (c edit) check() error {
 	for _, f := range []struct {
 		name, value string
 		limit       int

@@ -135,7 +135,7 @@ func (accountPlace) Name() string { return "accounts" }
 // Erase takes the account's roles away, removes it and ends its sessions.
 func (p accountPlace) Erase(ctx context.Context, tenant, id string) error {
 	for _, role := range p.access.engine.Roles(tenant, id) {
-		if err := p.access.Revoke(ctx, tenant, id, role, "privacy.erasure"); err != nil {
+		if err := p.access.keeper.Revoke(ctx, tenant, id, role, "privacy.erasure"); err != nil {
 			return err
 		}
 	}

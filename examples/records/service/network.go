@@ -91,6 +91,7 @@ func (s *Service) openNetwork(ctx context.Context) error {
 	n.probes, err = health.New([]health.Check{
 		{Name: "database", Run: s.db.PingContext, Every: time.Second},
 		{Name: "audit-log", Run: s.log.Ready, Every: time.Second},
+		{Name: "roles", Run: func(context.Context) error { return s.access.keeper.Ready() }, Every: time.Second, Criticality: health.Degrading},
 	}, health.Options{})
 	if err != nil {
 		return err

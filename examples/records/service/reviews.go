@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/surety-go/surety/authn"
-	"github.com/surety-go/surety/authz/authzsql"
 	"github.com/surety-go/surety/authz/review"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/guard"
@@ -16,14 +15,8 @@ import (
 
 // openReviews prepares looking, every quarter, at who has which role.
 func (s *Service) openReviews(ctx context.Context) error {
-	if err := authzsql.Migrate(ctx, s.db); err != nil {
-		return err
-	}
-	db, err := authzsql.Open(ctx, s.db)
-	if err != nil {
-		return err
-	}
-	if s.reviews, err = review.New(db.Reviews(), s.keys.subkey("reviews"), s.access.engine, s.access, s.recorder, review.Options{}); err != nil {
+	var err error
+	if s.reviews, err = review.New(s.access.db.Reviews(), s.keys.subkey("reviews"), s.access.engine, s.access.keeper, s.recorder, review.Options{}); err != nil {
 		return err
 	}
 	all, err := tenants(ctx)
@@ -41,18 +34,6 @@ type reviewsOf struct {
 
 // Controls describes the company's reviews.
 func (r reviewsOf) Controls() []controls.Control { return r.Desk.Controls(r.tenant) }
-
-// Revoke takes a role away, now and after a restart. Done again, it does what
-// is left.
-func (a *access) Revoke(ctx context.Context, tenant, account, role, _ string) error {
-	if _, has := a.engine.Holds(tenant, account, role); has {
-		if err := a.engine.Revoke(ctx, tenant, account, role); err != nil {
-			return err
-		}
-	}
-	_, err := a.db.ExecContext(ctx, "DELETE FROM roles WHERE tenant = ? AND account = ? AND role = ?", tenant, account, role)
-	return err
-}
 
 // apiReview starts a review of all roles in the caller's company: the caller
 // looks at them, and the second person at the caller's.

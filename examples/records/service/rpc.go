@@ -37,7 +37,7 @@ func (r *rpc) Read(ctx context.Context, req *recordsv1.ReadRequest) (*recordsv1.
 }
 
 func (r *rpc) Update(ctx context.Context, req *recordsv1.UpdateRequest) (*recordsv1.Record, error) {
-	person, err := r.s.updateFile(ctx, req.GetId(), change{Title: req.GetTitle(), Email: req.GetEmail(), NationalID: req.GetNationalId()})
+	person, err := r.s.updateFile(ctx, req.GetId(), edit{Title: req.GetTitle(), Email: req.GetEmail(), NationalID: req.GetNationalId()})
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/authn/login"
+	"github.com/surety-go/surety/authz/change"
 )
 
 // demoPeople are the people of both demo companies.
@@ -50,7 +52,7 @@ func (s *Service) seedTenant(ctx context.Context, tenant string) error {
 		if err := s.identity.accounts.Create(ctx, login.Account{Tenant: tenant, ID: a.ID, Name: a.Name, Password: hash, MustChange: true}); err != nil {
 			return err
 		}
-		if err := s.access.assign(ctx, tenant, a.ID, d.role); err != nil {
+		if err := s.seedRole(ctx, tenant, a.ID, d.role); err != nil {
 			return err
 		}
 		person := Person{
@@ -63,6 +65,21 @@ func (s *Service) seedTenant(ctx context.Context, tenant string) error {
 		s.identity.demo = append(s.identity.demo, a)
 	}
 	return nil
+}
+
+// seedRole gives a demo account its role. That of an owner needs two: there is
+// nobody yet to approve the first one, so the demo itself is both.
+func (s *Service) seedRole(ctx context.Context, tenant, account, role string) error {
+	g := change.Grant{Domain: tenant, Subject: account, Role: role, Reason: "an account of the demo"}
+	err := s.access.keeper.Grant(ctx, g)
+	if !errors.Is(err, change.ErrApproval) {
+		return err
+	}
+	id, err := s.access.keeper.Propose(ctx, g)
+	if err != nil {
+		return err
+	}
+	return s.access.keeper.Approve(system(ctx, "seed-approval"), id)
 }
 
 // seedLeavers makes the files of two people who have left: one is kept for

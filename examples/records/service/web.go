@@ -105,7 +105,7 @@ func (s *Service) filePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) saveFile(w http.ResponseWriter, r *http.Request) {
-	c := change{Title: r.PostFormValue("title"), Email: r.PostFormValue("email")}
+	c := edit{Title: r.PostFormValue("title"), Email: r.PostFormValue("email")}
 	if _, err := s.updateFile(r.Context(), r.PathValue("id"), c); err != nil {
 		guard.Refuse(w, r, err)
 		return

@@ -20,10 +20,22 @@ func security() []row {
 			thin:     "passkeys and federation are not wired in yet",
 		},
 		{
+			subject: "Security: emergencies", criterion: "CC6.3", control: "authz.breakglass",
+			promise:  "Who takes a role in an emergency says why, has it for a quarter of an hour, and somebody else looks at it.",
+			try:      emergency,
+			evidence: "events authz.breakglass.*, finding on authz.breakglass",
+		},
+		{
 			subject: "Security: sessions end when they are told to", criterion: "CC6.2", control: "authn.session",
 			promise:  "Ending a session closes its open gRPC stream within two seconds, and nothing brings it back.",
 			try:      revocation,
 			evidence: "events authn.session.*",
+		},
+		{
+			subject: "Security: roles are given by others", criterion: "CC6.3", control: "authz.sod",
+			promise:  "Nobody gives himself a role, conflicting ones exclude each other, an owner needs a second person, and a row in the database gives nothing.",
+			try:      rolesKept,
+			evidence: "events authz.policy.update",
 		},
 		{
 			subject: "Security: intrusion detection", criterion: "CC7.2", control: "controls.detect",
