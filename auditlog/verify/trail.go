@@ -160,7 +160,7 @@ func (t *trail) own(r *Report, index uint64, data []byte) (cosigned, bool) {
 		Outcome string
 		Attrs   struct {
 			Checkpoint, Root string
-			From             string
+			From             json.RawMessage // the same
 			To               json.RawMessage // of a pruning, an index; of an export, a time; of a handover, a key
 		}
 	}
@@ -173,12 +173,12 @@ func (t *trail) own(r *Report, index uint64, data []byte) (cosigned, bool) {
 		t.end(r)
 		t.opened, t.seqs, t.highest = index, 0, 0
 	case "auditlog.key.rotate":
-		var to string
-		if json.Unmarshal(e.Attrs.To, &to) != nil {
-			r.add(Tampered, index, "", "the handover does not say to which key")
+		var from, to string
+		if json.Unmarshal(e.Attrs.From, &from) != nil || json.Unmarshal(e.Attrs.To, &to) != nil {
+			r.add(Tampered, index, "", "the handover does not say between which keys")
 			return cosigned{}, false
 		}
-		t.handed = append(t.handed, handover{index, e.Attrs.From, to})
+		t.handed = append(t.handed, handover{index, from, to})
 	case "auditlog.log.prune":
 		to, err := strconv.ParseUint(string(e.Attrs.To), 10, 64)
 		if err != nil {

@@ -13,6 +13,9 @@ func TestOwnEntriesAreReadByTheirAction(t *testing.T) {
 		"pruning":          {`{"action":"auditlog.log.prune","outcome":"success","attrs":{"to":256,"root":"x"}}`, 0},
 		"pruning of what?": {`{"action":"auditlog.log.prune","outcome":"success","attrs":{"to":"all","root":"x"}}`, 1},
 		"no JSON":          {`{"action":`, 1},
+		"pruning, from":    {`{"action":"auditlog.log.prune","outcome":"success","attrs":{"from":0,"to":256,"root":"x"}}`, 0},
+		"handover":         {`{"action":"auditlog.key.rotate","outcome":"success","attrs":{"from":"o+1","to":"o+2+k"}}`, 0},
+		"handover of what": {`{"action":"auditlog.key.rotate","outcome":"success","attrs":{"from":1,"to":"o+2+k"}}`, 1},
 	} {
 		var r Report
 		new(trail).own(&r, 7, []byte(tc.entry))
