@@ -12,6 +12,9 @@ type Replay interface {
 	// Use notes the key until then, and reports whether it was new. The
 	// tenant is never empty.
 	Use(ctx context.Context, tenant, key string, until time.Time) (bool, error)
+	// Forget lets a key be used again, because what it was used for failed.
+	// One that is not known is no error.
+	Forget(ctx context.Context, tenant, key string) error
 }
 
 // ErrFull says that a [Memory] can remember no more for now.
@@ -58,4 +61,15 @@ func (m *Memory) Use(_ context.Context, tenant, key string, until time.Time) (bo
 	}
 	m.keys[at] = until
 	return true, nil
+}
+
+// Forget implements [Replay].
+func (m *Memory) Forget(_ context.Context, tenant, key string) error {
+	if tenant == "" {
+		return errors.New("federation: Forget: the tenant is empty")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.keys, [2]string{tenant, key})
+	return nil
 }

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -228,6 +229,11 @@ func TestASVS_10_5_5_BackChannelLogout(t *testing.T) {
 	}
 	b.in("after bad logout tokens", "a-1")
 	good := w.idp.LogoutToken("u-1", nil, nil)
+	w.rec.FailWith(errors.New("disk full"))
+	if r := send(good); r.StatusCode < 500 {
+		t.Errorf("nothing could be ended: %d %s", r.StatusCode, r.body)
+	}
+	w.rec.FailWith(nil) // and the provider sends it again
 	if r := send(good); r.StatusCode != http.StatusOK || r.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %s", r.StatusCode, r.body)
 	}

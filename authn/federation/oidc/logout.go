@@ -36,14 +36,25 @@ func (rp *RelyingParty) logout(ctx context.Context, p *provider, raw string) err
 	if err := p.acceptsLogout(c); err != nil {
 		return err
 	}
-	fresh, err := rp.o.Seen.Use(ctx, p.Tenant, "logout "+p.Name+" "+c.ID, rp.now().Add(2*logoutFor))
+	key := "logout " + p.Name + " " + c.ID
+	fresh, err := rp.o.Seen.Use(ctx, p.Tenant, key, rp.now().Add(2*logoutFor))
 	switch {
 	case err != nil:
 		return fmt.Errorf("oidc: logout tokens: %w", err)
 	case !fresh:
 		return refuse("replay", "the logout token was used before")
 	}
-	l, err := rp.parts.Links.Find(ctx, p.Tenant, p.Issuer, c.Subject)
+	if err := rp.endSessions(ctx, p, c.Subject); err != nil {
+		// The provider will send the token again, and must be heard then.
+		forgotten := rp.o.Seen.Forget(context.WithoutCancel(ctx), p.Tenant, key)
+		return errors.Join(err, forgotten)
+	}
+	return nil
+}
+
+// endSessions ends the sessions of whom a provider calls by a subject.
+func (rp *RelyingParty) endSessions(ctx context.Context, p *provider, subject string) error {
+	l, err := rp.parts.Links.Find(ctx, p.Tenant, p.Issuer, subject)
 	if errors.Is(err, ErrNotLinked) {
 		return nil // nobody here: there is nothing to end
 	}

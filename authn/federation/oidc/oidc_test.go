@@ -290,6 +290,7 @@ func TestEventsThatCannotBeRecorded(t *testing.T) {
 
 func TestMemoryConforms(t *testing.T) {
 	oidctest.TestLinks(t, func(*testing.T) oidc.Links { return &oidc.Memory{} })
+	oidctest.TestReplay(t, func(*testing.T) federation.Replay { return federation.NewMemory() })
 }
 
 func TestControls(t *testing.T) {
