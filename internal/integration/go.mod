@@ -15,6 +15,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/nyaruka/phonenumbers v1.8.1
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/spiffe/go-spiffe/v2 v2.9.0
 	github.com/surety-go/surety/authn/federation v0.0.0-00010101000000-000000000000
 	github.com/surety-go/surety/guard/guardgrpc v0.0.0-00010101000000-000000000000
 	github.com/transparency-dev/merkle v0.0.2
@@ -31,7 +32,7 @@ require (
 	github.com/casbin/govaluate v1.3.0 // indirect
 	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.4 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.5 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect
 	github.com/go-webauthn/webauthn v0.18.2 // indirect
@@ -51,7 +52,7 @@ require (
 	github.com/tink-crypto/tink-go/v2 v2.4.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
-	google.golang.org/protobuf v1.36.11
+	google.golang.org/protobuf v1.36.12
 )
 
 require (
@@ -68,6 +69,7 @@ require (
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/surety-go/surety/authn/passkey v0.0.0-00010101000000-000000000000
+	github.com/surety-go/surety/authn/spiffe v0.0.0-00010101000000-000000000000
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.41.0 // indirect
 	go.opentelemetry.io/otel/metric v1.41.0 // indirect
@@ -90,3 +92,5 @@ replace github.com/surety-go/surety/guard/guardgrpc => ../../guard/guardgrpc
 replace github.com/surety-go/surety/examples => ../../examples
 
 replace github.com/surety-go/surety/authn/passkey => ../../authn/passkey
+
+replace github.com/surety-go/surety/authn/spiffe => ../../authn/spiffe
