@@ -103,6 +103,7 @@ func (w words) spineRows() []Row {
 		{"guard", WebResources, Verbs{"route": 2, "call": Other, "probe": Other}},
 		{"health", ApplicationLifecycle, Verbs{"live": Other, "ready": Other, "check": Other, "watch": Other, "start": 3, "stop": 4, "drain": 4, "failover": 5, "fail": Other, "recover": 5}},
 		{"health.slo", ApplicationLifecycle, other("burn", "recover", "measure", "store")},
+		{"health.leader", ApplicationLifecycle, other("acquire", "lose", "resign", "fence")},
 		{"health.balance", ApplicationLifecycle, other("eject", "recover")},
 	}
 }
