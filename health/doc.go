@@ -19,6 +19,9 @@
 // that does not return is failed after its timeout and is not started again
 // until it does, so that it leaks at most one goroutine.
 //
-// Answers name checks only when asked with ?verbose, and never contain an
-// error's text, which may hold addresses and credentials.
+// A check that comes after another one is not run while that one fails, and
+// says so: one cause is not told as many. ?exclude leaves checks out of an
+// answer. Answers name checks only with ?verbose and to those whom
+// [Options.Details] lets see it, and never contain an error's text, which may
+// hold addresses and credentials.
 package health

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/surety-go/surety/auditlog/auditlogtest"
 	"github.com/surety-go/surety/controls"
 	"github.com/surety-go/surety/health"
 )
@@ -182,21 +183,128 @@ func TestStartup(t *testing.T) {
 	})
 }
 
+// The network is down: the database and what needs it are not asked, fail, and
+// name the cause. When it is back they are asked again.
+func TestOneCauseIsNotToldAsMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network, db dependency
+		asked := 0
+		rec := &auditlogtest.Recorder{}
+		p := newProbes(t, health.Options{Recorder: rec},
+			health.Check{Name: "network", Run: network.run, Every: time.Second},
+			health.Check{Name: "database", Run: db.run, Every: time.Second, After: []string{"network"}},
+			health.Check{Name: "reports", Run: func(context.Context) error { asked++; return nil }, Every: time.Second, After: []string{"database"}, Criticality: health.Degrading})
+		defer p.Close()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if s := p.Readiness(); s.Status != "pass" {
+			t.Fatalf("%+v", s)
+		}
+		network.set(errors.New("unreachable"))
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		before := asked
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		s := p.Readiness()
+		if s.Status != "fail" || s.Checks["network"] != "fail" || s.Checks["database"] != "fail: network" || s.Checks["reports"] != "fail: network" || asked != before {
+			t.Errorf("%+v, asked %d times since", s, asked-before)
+		}
+		e := rec.Find("health.fail")
+		if len(e) != 3 {
+			t.Errorf("%d checks failed on record: %s", len(e), rec.JSON())
+		}
+		network.set(nil)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if s := p.Readiness(); s.Status != "pass" || len(rec.Find("health.recover")) != 3 {
+			t.Errorf("%+v: %s", s, rec.JSON())
+		}
+	})
+}
+
+// A dependency that comes and goes is back only when it stays.
+func TestThresholds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var db dependency
+		p := newProbes(t, health.Options{}, health.Check{Name: "db", Run: db.run, Every: 10 * time.Second, Failures: 3, Successes: 2})
+		defer p.Close()
+		step := func(err error, want string) {
+			t.Helper()
+			db.set(err)
+			time.Sleep(10*time.Second + 500*time.Millisecond) // once, give or take
+			synctest.Wait()
+			if got := p.Readiness().Checks["db"]; got != want {
+				t.Errorf("%v: %s, want %s", err, got, want)
+			}
+		}
+		synctest.Wait()
+		down := errors.New("down")
+		for range 4 {
+			step(nil, "pass")
+		}
+		for db.set(down); p.Readiness().Checks["db"] == "pass"; {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		for range 3 {
+			step(down, "fail")
+		}
+		// One success is not enough.
+		db.set(nil)
+		passed := 0
+		for p.Readiness().Checks["db"] == "fail" {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if passed++; passed > 60 {
+				t.Fatal("it never recovers")
+			}
+		}
+		if passed < 10 {
+			t.Errorf("it recovered after %d s, with runs every 10 s and two wanted", passed)
+		}
+	})
+}
+
+func TestExcludedChecksDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var db dependency
+		db.set(errors.New("down"))
+		p := newProbes(t, health.Options{}, health.Check{Name: "db", Run: db.run}, health.Check{Name: "disk", Run: (&dependency{}).run})
+		defer p.Close()
+		synctest.Wait()
+		for target, want := range map[string]int{"/readyz": 503, "/readyz?exclude=disk": 503, "/readyz?exclude=db": 200, "/readyz?exclude=disk&exclude=db": 200, "/readyz?exclude=": 503} {
+			if w := ask(p.Ready(), target); w.Code != want {
+				t.Errorf("%s: %d, want %d", target, w.Code, want)
+			}
+		}
+		if p.Startup().Status != "fail" {
+			t.Error("leaving a check out of an answer made the service count as started")
+		}
+	})
+}
+
 func TestAnswersDoNotLeak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var db dependency
 		db.set(errors.New("dial postgres://admin:hunter2@10.0.0.1: refused"))
-		p := newProbes(t, health.Options{}, health.Check{Name: "db", Run: db.run})
+		staff := health.Options{Details: func(r *http.Request) bool { return r.URL.Query().Get("as") == "staff" }}
+		p := newProbes(t, staff, health.Check{Name: "db", Run: db.run})
 		defer p.Close()
 		synctest.Wait()
-		for _, target := range []string{"/readyz", "/readyz?verbose"} {
+		for _, target := range []string{"/readyz", "/readyz?verbose", "/readyz?as=staff", "/readyz?verbose&as=staff"} {
 			w := ask(p.Ready(), target)
 			if w.Code != 503 || strings.Contains(w.Body.String(), "hunter2") || strings.Contains(w.Body.String(), "10.0.0.1") {
 				t.Errorf("%s: %d %s", target, w.Code, w.Body)
 			}
-			if strings.Contains(w.Body.String(), "db") != strings.Contains(target, "verbose") {
+			if strings.Contains(w.Body.String(), "db") != strings.Contains(target, "verbose&as=staff") {
 				t.Errorf("%s: %s", target, w.Body)
 			}
+		}
+		nobody := newProbes(t, health.Options{}, health.Check{Name: "db", Run: db.run})
+		defer nobody.Close()
+		if w := ask(nobody.Ready(), "/readyz?verbose&as=staff"); strings.Contains(w.Body.String(), "db") {
+			t.Errorf("nobody decides, and details are told: %s", w.Body)
 		}
 		if w := ask(p.Live(), "/livez"); w.Code != 200 || w.Header().Get("Content-Type") != "application/health+json" {
 			t.Errorf("%d %v", w.Code, w.Header())
@@ -283,6 +391,10 @@ func TestNewRefuses(t *testing.T) {
 		"name":        {{Name: "A b", Run: run}},
 		"no run":      {{Name: "a"}},
 		"twice":       {{Name: "a", Run: run}, {Name: "a", Run: run}},
+		"after none":  {{Name: "a", Run: run, After: []string{"b"}}},
+		"after later": {{Name: "a", Run: run, After: []string{"b"}}, {Name: "b", Run: run}},
+		"after self":  {{Name: "a", Run: run, After: []string{"a"}}},
+		"successes":   {{Name: "a", Run: run, Successes: -1}},
 		"criticality": {{Name: "a", Run: run, Criticality: 9}},
 		"every":       {{Name: "a", Run: run, Every: time.Nanosecond}},
 	} {

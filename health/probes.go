@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/surety-go/surety/auditlog"
 	"github.com/surety-go/surety/controls"
 )
 
@@ -49,6 +50,13 @@ type Check struct {
 	// Failures is how many runs must fail in a row before the check fails;
 	// 0 is 1. The first result counts at once.
 	Failures int
+	// Successes is how many runs must pass in a row before a failed check
+	// passes again; 0 is 1.
+	Successes int
+	// After names checks without which this one can't pass, such as the
+	// network under a database. While one of them fails, this check is not
+	// run, fails too, and says which it is: one cause is not told as many.
+	After []string
 }
 
 func (c *Check) setDefaults() error {
@@ -62,6 +70,9 @@ func (c *Check) setDefaults() error {
 	if c.Failures == 0 {
 		c.Failures = 1
 	}
+	if c.Successes == 0 {
+		c.Successes = 1
+	}
 	switch {
 	case !ok:
 		return errors.New("health: Name: want 1 to 64 lower-case letters, digits, - and _")
@@ -69,8 +80,8 @@ func (c *Check) setDefaults() error {
 		return fmt.Errorf("health: %s: Run is nil", c.Name)
 	case c.Criticality > Informational:
 		return fmt.Errorf("health: %s: Criticality %d is unknown", c.Name, c.Criticality)
-	case c.Every < 10*time.Millisecond || c.Timeout < 0 || c.Failures < 0:
-		return fmt.Errorf("health: %s: want Every of at least 10ms, and Timeout and Failures that are not negative", c.Name)
+	case c.Every < 10*time.Millisecond || c.Timeout < 0 || c.Failures < 0 || c.Successes < 0:
+		return fmt.Errorf("health: %s: want Every of at least 10ms, and Timeout, Failures and Successes that are not negative", c.Name)
 	}
 	return nil
 }
@@ -80,6 +91,12 @@ type Options struct {
 	// StartupTimeout is how long critical checks may take to pass for the
 	// first time before startup and liveness fail; 0 is 1 min.
 	StartupTimeout time.Duration
+	// Details decides who is told the checks' names and states by ?verbose;
+	// nil tells nobody. Errors' texts are told to nobody.
+	Details func(*http.Request) bool
+	// Recorder, when set, gets an event when a check begins to fail and when it
+	// has recovered.
+	Recorder auditlog.Recorder
 }
 
 // Probes runs checks and answers probes.
@@ -97,11 +114,17 @@ type Probes struct {
 type running struct {
 	Check
 	mu      sync.Mutex
-	known   bool  // whether it has run
-	failed  int   // runs that failed in a row
-	err     error // of the last run
+	known   bool // whether it has run
+	failing bool
+	failed  int    // runs that failed in a row
+	passed  int    // runs that passed in a row
+	err     error  // of the last run
+	cause   string // the check that is why this one was not run, or empty
 	at      time.Time
 	hanging bool
+
+	after []*running
+	rec   auditlog.Recorder
 }
 
 // New starts the checks. Close ends them.
@@ -120,7 +143,10 @@ func New(checks []Check, o Options) (*Probes, error) {
 		if slices.ContainsFunc(p.checks, func(r *running) bool { return r.Name == c.Name }) {
 			return nil, fmt.Errorf("health: the check %q stands twice", c.Name)
 		}
-		p.checks = append(p.checks, &running{Check: c})
+		p.checks = append(p.checks, &running{Check: c, rec: o.Recorder})
+	}
+	if err := p.link(); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
@@ -128,6 +154,21 @@ func New(checks []Check, o Options) (*Probes, error) {
 		p.wg.Go(func() { r.loop(ctx) })
 	}
 	return p, nil
+}
+
+// link finds the checks that others come after. Only those listed before count,
+// so that there are no circles.
+func (p *Probes) link() error {
+	for i, r := range p.checks {
+		for _, name := range r.After {
+			j := slices.IndexFunc(p.checks[:i], func(c *running) bool { return c.Name == name })
+			if j < 0 {
+				return fmt.Errorf("health: %s: After names %.64q, want a check that is listed before it", r.Name, name)
+			}
+			r.after = append(r.after, p.checks[j])
+		}
+	}
+	return nil
 }
 
 // Close ends the checks and waits for those that respect their context, at
@@ -161,6 +202,10 @@ func (r *running) loop(ctx context.Context) {
 // once runs the check. If it does not return in time it counts as failed, and
 // once waits for it before there is another.
 func (r *running) once(ctx context.Context) {
+	if cause := r.because(); cause != "" {
+		r.note(ctx, fmt.Errorf("health: %s: not asked, because %s fails", r.Name, cause), false, cause)
+		return
+	}
 	runCtx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	done := make(chan error, 1)
@@ -174,49 +219,104 @@ func (r *running) once(ctx context.Context) {
 	}()
 	select {
 	case err := <-done:
-		r.note(ctx, err, false)
+		r.note(ctx, err, false, "")
 		return
 	case <-runCtx.Done():
 	}
 	select { // it may have returned at the same moment
 	case err := <-done:
-		r.note(ctx, err, false)
+		r.note(ctx, err, false, "")
 		return
 	default:
 	}
-	r.note(ctx, fmt.Errorf("health: %s did not answer within %v", r.Name, r.Timeout), true)
+	r.note(ctx, fmt.Errorf("health: %s did not answer within %v", r.Name, r.Timeout), true, "")
 	select {
 	case <-done: //nolint:errcheck // late: its answer no longer counts
 	case <-ctx.Done():
 	}
 }
 
-func (r *running) note(ctx context.Context, err error, hanging bool) {
+// because names the first check that fails of those this one comes after, and
+// what it fails because of.
+func (r *running) because() string {
+	for _, c := range r.after {
+		c.mu.Lock()
+		failing, cause := c.known && c.failing, c.cause
+		c.mu.Unlock()
+		if failing && cause != "" {
+			return cause
+		}
+		if failing {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+func (r *running) note(ctx context.Context, err error, hanging bool, cause string) {
 	if ctx.Err() != nil {
 		return // the probes are closing: the result says nothing
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err, r.at, r.hanging = err, time.Now(), hanging
-	switch {
-	case err == nil:
-		r.failed = 0
-	case !r.known:
-		r.failed = r.Failures
-	default:
-		r.failed++
+	if r.result(err, hanging, cause) {
+		r.tell(ctx, err != nil, cause)
 	}
-	r.known = true
 }
 
-// state is "pass", "fail", or "unknown" before the first result.
+// result takes a run's result, and reports whether the check began to fail or
+// recovered. The first result counts at once.
+func (r *running) result(err error, hanging bool, cause string) (changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.at, r.hanging, r.cause = err, time.Now(), hanging, cause
+	if err == nil {
+		r.failed, r.passed = 0, r.passed+1
+	} else {
+		r.failed, r.passed = r.failed+1, 0
+	}
+	was, first := r.failing, !r.known
+	r.known = true
+	switch {
+	case first || cause != "":
+		r.failing = err != nil
+	case err != nil && r.failed >= r.Failures:
+		r.failing = true
+	case err == nil && r.passed >= r.Successes:
+		r.failing = false
+	}
+	return r.failing != was
+}
+
+// tell records a change. A log that does not take it makes no check fail: the
+// log has a check of its own.
+func (r *running) tell(ctx context.Context, failing bool, cause string) {
+	if r.rec == nil {
+		return
+	}
+	ev := auditlog.Event{
+		Action: "health.recover", Outcome: auditlog.Success, Actor: auditlog.Actor{Kind: auditlog.System},
+		Targets: []auditlog.Target{{Type: "check", ID: r.Name}},
+		Attrs:   []auditlog.Attr{auditlog.String("criticality", r.Criticality.String())},
+	}
+	if failing {
+		ev.Action, ev.Outcome, ev.Reason = "health.fail", auditlog.Failed, "health.probes"
+	}
+	if cause != "" {
+		ev.Attrs = append(ev.Attrs, auditlog.String("cause", cause))
+	}
+	_ = r.rec.Record(ctx, ev) // see above
+}
+
+// state is "pass", "fail", "fail: …" with the check that it fails because of,
+// or "unknown" before the first result.
 func (r *running) state() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case !r.known:
 		return "unknown"
-	case r.failed >= r.Failures:
+	case r.failing && r.cause != "":
+		return "fail: " + r.cause
+	case r.failing:
 		return "fail"
 	}
 	return "pass"
@@ -234,9 +334,15 @@ type Status struct {
 }
 
 // Readiness says whether the service can serve now.
-func (p *Probes) Readiness() Status {
+func (p *Probes) Readiness() Status { return p.readiness(nil) }
+
+// readiness leaves checks out.
+func (p *Probes) readiness(without []string) Status {
 	s := Status{Status: "pass", Checks: make(map[string]string, len(p.checks))}
 	for _, r := range p.checks {
+		if slices.Contains(without, r.Name) {
+			continue
+		}
 		state := r.state()
 		s.Checks[r.Name] = state
 		switch {
@@ -247,7 +353,7 @@ func (p *Probes) Readiness() Status {
 			s.Status = "warn"
 		}
 	}
-	if s.Status != "fail" {
+	if s.Status != "fail" && len(without) == 0 {
 		p.started.Store(true)
 	}
 	if p.draining.Load() {
@@ -275,19 +381,27 @@ func (p *Probes) Liveness() Status {
 	return Status{Status: "pass"}
 }
 
-// Live answers liveness probes over HTTP: 200, or 503 for "fail".
-func (p *Probes) Live() http.Handler { return handler(p.Liveness) }
+// Live answers liveness probes over HTTP: 200, or 503 for "fail", in
+// application/health+json. With ?verbose those whom Options.Details lets see it
+// are told the checks.
+func (p *Probes) Live() http.Handler {
+	return p.handler(func([]string) Status { return p.Liveness() })
+}
 
-// Ready answers readiness probes, likewise.
-func (p *Probes) Ready() http.Handler { return handler(p.Readiness) }
+// Ready answers readiness probes, likewise. ?exclude=name, which may be
+// repeated, leaves checks out of this one answer.
+func (p *Probes) Ready() http.Handler { return p.handler(p.readiness) }
 
 // Started answers startup probes, likewise.
-func (p *Probes) Started() http.Handler { return handler(p.Startup) }
+func (p *Probes) Started() http.Handler {
+	return p.handler(func([]string) Status { return p.Startup() })
+}
 
-func handler(ask func() Status) http.Handler {
+func (p *Probes) handler(ask func(without []string) Status) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := ask()
-		if !r.URL.Query().Has("verbose") {
+		query := r.URL.Query()
+		s := ask(query["exclude"])
+		if !query.Has("verbose") || p.o.Details == nil || !p.o.Details(r) {
 			s.Checks = nil
 		}
 		w.Header().Set("Content-Type", "application/health+json")

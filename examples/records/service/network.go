@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -92,7 +93,7 @@ func (s *Service) openNetwork(ctx context.Context) error {
 		{Name: "database", Run: s.db.PingContext, Every: time.Second},
 		{Name: "audit-log", Run: s.log.Ready, Every: time.Second},
 		{Name: "roles", Run: func(context.Context) error { return s.access.keeper.Ready() }, Every: time.Second, Criticality: health.Degrading},
-	}, health.Options{})
+	}, health.Options{Recorder: s.recorder, Details: func(*http.Request) bool { return s.o.Demo }})
 	if err != nil {
 		return err
 	}
