@@ -34,6 +34,7 @@ require (
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/petar-dambovaliev/aho-corasick v0.0.0-20250424160509-463d218d4745 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/surety-go/surety/health/healthgrpc v0.0.0-00010101000000-000000000000
 	github.com/tidwall/gjson v1.18.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
@@ -62,3 +63,5 @@ replace github.com/surety-go/surety => ..
 replace github.com/surety-go/surety/guard/guardgrpc => ../guard/guardgrpc
 
 replace github.com/surety-go/surety/ratelimit/waf => ../ratelimit/waf
+
+replace github.com/surety-go/surety/health/healthgrpc => ../health/healthgrpc

@@ -94,3 +94,5 @@ replace github.com/surety-go/surety/examples => ../../examples
 replace github.com/surety-go/surety/authn/passkey => ../../authn/passkey
 
 replace github.com/surety-go/surety/authn/spiffe => ../../authn/spiffe
+
+replace github.com/surety-go/surety/health/healthgrpc => ../../health/healthgrpc

@@ -13,10 +13,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -44,6 +46,7 @@ type bench struct {
 	tokens map[string]string // by tenant and role
 	ids    map[string]string
 	rpc    recordsv1.RecordsClient
+	conn   *grpc.ClientConn
 
 	clients atomic.Uint32
 }
@@ -82,7 +85,7 @@ func newBenchWith(t *testing.T, scanner upload.Scanner) *bench {
 		}
 	})
 	b := &bench{
-		Service: s, url: "http://" + l.Addr().String(), rpc: recordsv1.NewRecordsClient(conn),
+		Service: s, url: "http://" + l.Addr().String(), rpc: recordsv1.NewRecordsClient(conn), conn: conn,
 		tokens: make(map[string]string), ids: make(map[string]string),
 	}
 	for _, a := range s.Accounts() {
@@ -413,5 +416,30 @@ func TestHeaders(t *testing.T) {
 		if strings.Contains(w.Header().Get("Content-Security-Policy"), "unsafe") {
 			t.Errorf("%s: %s", path, w.Header().Get("Content-Security-Policy"))
 		}
+	}
+}
+
+// Load balancers ask over gRPC without credentials, and watch; a watch does not
+// hold up the end of the service.
+func TestHealthOverGRPC(t *testing.T) {
+	b := newBench(t)
+	client := healthpb.NewHealthClient(b.conn)
+	for _, name := range []string{"", recordsv1.Records_ServiceDesc.ServiceName} {
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			r, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: name})
+			if err == nil && r.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%q: %v, %v", name, r, err)
+			}
+		}
+	}
+	watch, err := client.Watch(context.WithoutCancel(t.Context()), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("%v, %v", r, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/surety-go/surety/guard/browser"
 	"github.com/surety-go/surety/guard/clientip"
 	"github.com/surety-go/surety/health"
+	"github.com/surety-go/surety/health/healthgrpc"
 	"github.com/surety-go/surety/health/slo"
 	"github.com/surety-go/surety/ratelimit"
 	"github.com/surety-go/surety/ratelimit/concurrency"
@@ -22,6 +23,7 @@ import (
 // network is what stands between the network and the application.
 type network struct {
 	probes    *health.Probes
+	grpc      *healthgrpc.Server
 	behind    *clientip.Guard
 	firewall  *firewall.Firewall
 	requests  *firewall.RequestGuard

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/examples/records/recordsv1"
 	"github.com/surety-go/surety/guard"
 	"github.com/surety-go/surety/guard/guardgrpc"
 	"github.com/surety-go/surety/health"
+	"github.com/surety-go/surety/health/healthgrpc"
 	"github.com/surety-go/surety/privacy/consent"
 	"github.com/surety-go/surety/ratelimit/firewall"
 )
@@ -105,7 +107,14 @@ func (s *Service) methods() []guard.Route {
 	}
 	watch := method(recordsv1.Records_Watch_FullMethodName, "files.watch", s.may("list", "file"))
 	watch.Stream = true
+	open := guard.Public("load balancers have no credentials, and the answer holds no data")
+	alive := func(pattern, action string, stream bool) guard.Route {
+		return guard.Route{Pattern: pattern, Action: action, Stream: stream, Guards: []guard.Guard{open}}
+	}
 	return []guard.Route{
+		alive(healthpb.Health_Check_FullMethodName, "health.check", false),
+		alive(healthpb.Health_List_FullMethodName, "health.check", false),
+		alive(healthpb.Health_Watch_FullMethodName, "health.watch", true),
 		method(recordsv1.Records_List_FullMethodName, "files.list", s.may("list", "file")),
 		method(recordsv1.Records_Read_FullMethodName, "files.read", s.mayRead(), s.gate.Require(payroll, benefits, directory)),
 		method(recordsv1.Records_Update_FullMethodName, "files.update", s.may("update", "file"), s.gate.Require(payroll)),
@@ -126,6 +135,11 @@ func (s *Service) openRoutes(context.Context) error {
 	}
 	server := grpc.NewServer(guarded.Options()...)
 	recordsv1.RegisterRecordsServer(server, &rpc{s: s})
+	s.network.grpc, err = healthgrpc.New(s.network.probes, healthgrpc.Options{Services: []string{recordsv1.Records_ServiceDesc.ServiceName}})
+	if err != nil {
+		return err
+	}
+	healthpb.RegisterHealthServer(server, s.network.grpc)
 	if err := guarded.Verify(server); err != nil {
 		return err
 	}
@@ -176,6 +190,7 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 		Protocols: new(http.Protocols),
 	}
+	server.RegisterOnShutdown(s.network.grpc.Close) // watches last as long as their clients like
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS, on loopback
 	err = health.Serve(ctx, s.network.probes, l, server, health.ServeOptions{Finish: 10 * time.Second})
