@@ -169,6 +169,18 @@ func (s sent) Send(ctx context.Context, batch []auditlog.Indexed) error {
 
 func syslogReceiver(t *testing.T, r *receiver) (addr string, conf *tls.Config) {
 	t.Helper()
+	addr, conf, messages := syslogServer(t)
+	go func() {
+		for m := range messages {
+			r.take(indexes(`surety (\d+) `)([]byte(m))...)
+		}
+	}()
+	return addr, conf
+}
+
+// syslogServer takes messages over TLS.
+func syslogServer(t *testing.T) (addr string, conf *tls.Config, messages <-chan string) {
+	t.Helper()
 	ts := httptest.NewTLSServer(nil) // for its certificate
 	t.Cleanup(ts.Close)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -176,24 +188,19 @@ func syslogReceiver(t *testing.T, r *receiver) (addr string, conf *tls.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	messages := make(chan string, 100)
-	go func() {
-		for m := range messages {
-			r.take(indexes(`surety (\d+) `)([]byte(m))...)
-		}
-	}()
+	came := make(chan string, 100)
 	go func() {
 		for {
 			c, err := tls.NewListener(ln, &tls.Config{Certificates: ts.TLS.Certificates, MinVersion: tls.VersionTLS12}).Accept()
 			if err != nil {
 				return
 			}
-			go receive(c, messages)
+			go receive(c, came)
 		}
 	}()
 	conf = ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	conf.ServerName = "example.com"
-	return ln.Addr().String(), conf
+	return ln.Addr().String(), conf, came
 }
 
 // faulty fails before or after a real sink was called, as when the process

@@ -3,7 +3,6 @@ package sink
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -269,26 +268,8 @@ func TestWebhookIsSignedAndRetried(t *testing.T) {
 }
 
 func TestSyslog(t *testing.T) {
-	ts := httptest.NewTLSServer(nil) // for its certificate
-	defer ts.Close()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	messages := make(chan string, 100)
-	go func() {
-		for {
-			c, err := tls.NewListener(ln, &tls.Config{Certificates: ts.TLS.Certificates, MinVersion: tls.VersionTLS12}).Accept()
-			if err != nil {
-				return
-			}
-			go receive(c, messages)
-		}
-	}()
-	conf := ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	conf.ServerName = "example.com"
-	s, err := NewSyslog(ln.Addr().String(), conf)
+	addr, conf, messages := syslogServer(t)
+	s, err := NewSyslog(addr, conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +298,7 @@ func TestSyslog(t *testing.T) {
 			t.Errorf("message %q: %v", m, err)
 		}
 	}
-	plain, err := NewSyslog(ln.Addr().String(), nil)
+	plain, err := NewSyslog(addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

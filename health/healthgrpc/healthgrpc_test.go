@@ -156,15 +156,22 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// call begins a slow call and waits until it has arrived.
+func (s *scene) call(t *testing.T, conn *grpc.ClientConn) (answered <-chan error) {
+	t.Helper()
+	s.becomes(t, "", healthpb.HealthCheckResponse_SERVING)
+	done := make(chan error, 1)
+	go func() {
+		done <- conn.Invoke(context.WithoutCancel(t.Context()), "/test.v1.Slow/Wait", &healthpb.HealthCheckRequest{}, &healthpb.HealthCheckResponse{})
+	}()
+	<-s.came
+	return done
+}
+
 // A call that began before the drain is answered.
 func TestCallsFinish(t *testing.T) {
 	s, conn := newScene(t, health.ServeOptions{Finish: 20 * time.Second})
-	s.becomes(t, "", healthpb.HealthCheckResponse_SERVING)
-	answered := make(chan error, 1)
-	go func() {
-		answered <- conn.Invoke(context.WithoutCancel(t.Context()), "/test.v1.Slow/Wait", &healthpb.HealthCheckRequest{}, &healthpb.HealthCheckResponse{})
-	}()
-	<-s.came
+	answered := s.call(t, conn)
 	s.end()
 	for s.probes.Readiness().Status != "fail" {
 		time.Sleep(time.Millisecond)
@@ -181,12 +188,7 @@ func TestCallsFinish(t *testing.T) {
 // One that does not end is cut off, and said to be.
 func TestCallsAreCutOff(t *testing.T) {
 	s, conn := newScene(t, health.ServeOptions{Finish: 50 * time.Millisecond})
-	s.becomes(t, "", healthpb.HealthCheckResponse_SERVING)
-	answered := make(chan error, 1)
-	go func() {
-		answered <- conn.Invoke(context.WithoutCancel(t.Context()), "/test.v1.Slow/Wait", &healthpb.HealthCheckRequest{}, &healthpb.HealthCheckResponse{})
-	}()
-	<-s.came
+	answered := s.call(t, conn)
 	s.end()
 	if err := <-answered; err == nil {
 		t.Error("the call was answered")
