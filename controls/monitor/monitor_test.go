@@ -286,6 +286,24 @@ func TestHangingProbe(t *testing.T) {
 	})
 }
 
+// A probe that computes for seconds after it was told to stop, as a password's
+// hash does on a busy machine, is waited for.
+func TestASlowProbeIsNotStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := make(chan struct{}, 1)
+		slow := controls.Control{ID: "authz.policy", Probe: func(context.Context) controls.Result {
+			begun <- struct{}{}
+			time.Sleep(8 * time.Second)
+			return controls.Passed("late")
+		}}
+		m := start(t, &journal{}, Options{}, &switchboard{list: []controls.Control{slow}})
+		<-begun
+		if err := m.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+}
+
 // A probe that plays a stranger is run from a page that an administrator
 // looks at.
 func TestProbeHasNothingOfItsCaller(t *testing.T) {

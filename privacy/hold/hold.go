@@ -47,14 +47,58 @@ type Hold struct {
 	Because  string    // why it was released or prolonged
 }
 
-// A Register keeps holds. It is safe for concurrent use, and an
-// erasure.Locker.
+// A Register keeps holds. It is safe for concurrent use, an erasure.Locker, and
+// what crypto.Options.Holds asks before keys go (a crypto.HoldLocker).
 type Register struct {
 	book    *record.Book[Hold]
 	rec     auditlog.Recorder
 	tenants func(context.Context) ([]string, error)
 	now     func() time.Time
-	mu      sync.RWMutex // steps read, Place writes
+	steps   steps
+}
+
+// steps are what holds must not come in between of. Unlike a sync.RWMutex it
+// lets a step begin another one while a hold waits to be placed: erasing asks,
+// and so does destroying the keys, which is a part of erasing.
+type steps struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	running int
+	placing bool
+}
+
+// begin waits for a hold that is being placed.
+func (s *steps) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.placing {
+		s.changed.Wait()
+	}
+	s.running++
+}
+
+func (s *steps) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	s.changed.Broadcast()
+}
+
+// place runs f while no step runs.
+func (s *steps) place(f func() error) error {
+	s.mu.Lock()
+	for s.running > 0 || s.placing {
+		s.changed.Wait()
+	}
+	s.placing = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.placing = false
+		s.changed.Broadcast()
+	}()
+	return f()
 }
 
 // New makes a register. The key has record.KeySize bytes; tenants lists whose
@@ -67,7 +111,9 @@ func New(store record.Store, key []byte, rec auditlog.Recorder, tenants func(con
 	if err != nil {
 		return nil, fmt.Errorf("hold: %w", err)
 	}
-	return &Register{book: book, rec: rec, tenants: tenants, now: time.Now}, nil
+	r := &Register{book: book, rec: rec, tenants: tenants, now: time.Now}
+	r.steps.changed = sync.NewCond(&r.steps.mu)
+	return r, nil
 }
 
 // Place places a hold and returns it with its id.
@@ -76,11 +122,11 @@ func (r *Register) Place(ctx context.Context, tenant string, h Hold) (Hold, erro
 		return Hold{}, fmt.Errorf("%w: a tenant, a reason of at most %d bytes and a review in the future must be given", ErrHold, auditlog.MaxName)
 	}
 	h.ID, h.By, h.Placed, h.Released = rand.Text(), auditlog.ActorFrom(ctx).ID, r.now().UTC(), time.Time{}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	// The hold goes first here: one that nobody recorded is better than data
 	// that is gone.
-	err := r.book.Save(ctx, record.Entry[Hold]{Tenant: tenant, ID: h.ID, Version: 1, Open: true, Value: h})
+	err := r.steps.place(func() error {
+		return r.book.Save(ctx, record.Entry[Hold]{Tenant: tenant, ID: h.ID, Version: 1, Open: true, Value: h})
+	})
 	if err != nil {
 		return Hold{}, fmt.Errorf("hold: %w", err)
 	}
@@ -160,8 +206,8 @@ func (r *Register) Held(ctx context.Context, tenant, subject string) (reason str
 
 // Unheld runs a step if no hold stands; who places one meanwhile waits for it.
 func (r *Register) Unheld(ctx context.Context, tenant, subject string, step func() error) error {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	r.steps.begin()
+	defer r.steps.end()
 	reason, held, err := r.Held(ctx, tenant, subject)
 	switch {
 	case err != nil:
@@ -170,6 +216,13 @@ func (r *Register) Unheld(ctx context.Context, tenant, subject string, step func
 		return fmt.Errorf("%w: %s", ErrHeld, reason)
 	}
 	return step()
+}
+
+// LockHolds lets no hold be placed by this process until unlock is called,
+// which is safe to call twice.
+func (r *Register) LockHolds(context.Context, string, string) (unlock func(), err error) {
+	r.steps.begin()
+	return sync.OnceFunc(r.steps.end), nil
 }
 
 // Controls describes the register. The probe fails when a hold was not

@@ -106,6 +106,41 @@ func (down) List(context.Context, string, string, record.Filter) ([]record.Recor
 	return nil, errors.New("down")
 }
 
+// Destroying keys, a part of erasing, asks again while a hold waits for the
+// erasure: neither waits for the other.
+func TestAStepWithinAStepDoesNotWaitForAHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRegister(t)
+		placed := make(chan error, 1)
+		err := r.Unheld(t.Context(), "acme", "u-1", func() error {
+			go func() {
+				_, err := r.Place(context.WithoutCancel(t.Context()), "acme", hold.Hold{Subjects: []string{"u-1"}, Reason: "case 17", Review: time.Now().Add(time.Hour)})
+				placed <- err
+			}()
+			synctest.Wait() // the hold waits
+			unlock, err := r.LockHolds(t.Context(), "acme", "u-1")
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			defer unlock()
+			if _, held, err := r.Held(t.Context(), "acme", "u-1"); held || err != nil {
+				t.Errorf("a hold came in between: %v", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := <-placed; err != nil {
+			t.Error(err)
+		}
+		if _, held, err := r.Held(t.Context(), "acme", "u-1"); !held || err != nil {
+			t.Errorf("the hold does not stand: %v", err)
+		}
+	})
+}
+
 func TestUnknownIsHeld(t *testing.T) {
 	r, err := hold.New(down{}, make([]byte, record.KeySize), &auditlogtest.Recorder{}, tenants)
 	if err != nil {

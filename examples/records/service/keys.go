@@ -115,6 +115,14 @@ func (h holdsOf) Held(ctx context.Context, tenant, subject string) (reason strin
 	return h.s.rights.holds.Held(ctx, tenant, subject)
 }
 
+// LockHolds keeps holds from being placed while keys go.
+func (h holdsOf) LockHolds(ctx context.Context, tenant, subject string) (unlock func(), err error) {
+	if h.s.rights == nil || h.s.rights.holds == nil {
+		return nil, errors.New("the register of legal holds is not open yet")
+	}
+	return h.s.rights.holds.LockHolds(ctx, tenant, subject)
+}
+
 // rootSecret reads the service's secret, or makes it for new data.
 func (s *Service) rootSecret(ctx context.Context, kek *localkms.KEK) ([]byte, error) {
 	file := s.path(secretFile)
