@@ -146,6 +146,9 @@ func (f *Forwarder) deliver(ctx context.Context, batch []auditlog.Indexed) error
 		if err == nil {
 			break
 		}
+		if ctx.Err() != nil { // it was told to stop, which says nothing about the sink
+			return ctx.Err()
+		}
 		f.note(batch[0].Index, batch[0].Time, err)
 		pause := f.pause(try)
 		if r := (*refusal)(nil); errors.As(err, &r) { // it says when to come again
@@ -209,11 +212,11 @@ func (f *Forwarder) Controls() []controls.Control {
 func (f *Forwarder) probe(context.Context) controls.Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err != nil {
-		return controls.Failed("entry %d can't be sent: %v", f.next, f.err)
-	}
 	if r, ok := f.sink.(interface{ Rejected() uint64 }); ok && r.Rejected() > 0 {
 		return controls.Failed("the receiver rejected %d entries of what it was sent", r.Rejected())
+	}
+	if f.err != nil {
+		return controls.Failed("entry %d can't be sent: %v", f.next, f.err)
 	}
 	if lag := time.Since(f.waiting); !f.waiting.IsZero() && lag > f.opts.MaxLag {
 		return controls.Failed("entry %d has waited for %s, limit %s", f.next, lag.Round(time.Second), f.opts.MaxLag)

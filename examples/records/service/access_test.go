@@ -26,6 +26,8 @@ import (
 	"github.com/surety-go/surety/authn"
 	"github.com/surety-go/surety/authn/session"
 	"github.com/surety-go/surety/examples/records/recordsv1"
+	"github.com/surety-go/surety/privacy"
+	"github.com/surety-go/surety/privacy/privacytest"
 	"github.com/surety-go/surety/ratelimit/upload"
 )
 
@@ -442,5 +444,19 @@ func TestHealthOverGRPC(t *testing.T) {
 	}
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// What a field's tag says holds for whoever reads files, whatever the route.
+func TestFieldsNeedAPurpose(t *testing.T) {
+	b := newBench(t)
+	read := func(ctx context.Context) (Person, error) {
+		ctx = authn.NewContext(ctx, authn.Principal{Actor: auditlog.Actor{ID: b.ids["acme owner"], Tenant: "acme", Kind: auditlog.User}, AAL: authn.AAL2})
+		return b.openFile(ctx, b.ids["acme manager"])
+	}
+	for field, allowed := range map[string][]privacy.Purpose{
+		"NationalID": {payroll}, "Name": {directory, payroll}, "Email": {payroll}, // nobody consented to benefits
+	} {
+		privacytest.NeedsPurpose(t, b.gate, field, allowed, read)
 	}
 }
