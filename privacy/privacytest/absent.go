@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -188,31 +187,23 @@ type dirPlace string
 func (dirPlace) Name() string { return "file" }
 
 func (p dirPlace) Scan(ctx context.Context, visit func(string, []byte)) error {
-	return filepath.WalkDir(string(p), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || ctx.Err() != nil {
-			return errorsFirst(err, context.Cause(ctx))
-		}
-		rel, err := filepath.Rel(string(p), path)
+	root, err := os.OpenRoot(string(p))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		visit(rel, []byte(rel))
+		visit(path, []byte(path))
 		if !d.Type().IsRegular() {
-			return nil
+			return ctx.Err()
 		}
-		b, err := os.ReadFile(path)
+		b, err := root.ReadFile(path)
 		if err == nil {
-			visit(rel, b)
+			visit(path, b)
 		}
 		return err
 	})
-}
-
-func errorsFirst(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

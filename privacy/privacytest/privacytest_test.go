@@ -31,6 +31,7 @@ func (t *tb) Context() context.Context { return context.Background() }
 func (t *tb) Errorf(format string, args ...any) {
 	t.said = append(t.said, fmt.Sprintf(format, args...))
 }
+
 func (t *tb) Fatalf(format string, args ...any) {
 	t.Errorf(format, args...)
 	panic(stopped{})
