@@ -33,6 +33,7 @@ func TestRedisKilled(t *testing.T) {
 				return err == nil && !cells[0].Denied, err
 			}
 			var admitted, failed atomic.Int64
+			killed := make(chan struct{})
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() {
@@ -41,8 +42,12 @@ func TestRedisKilled(t *testing.T) {
 						case err != nil:
 							failed.Add(1)
 						case ok:
-							if admitted.Add(1) == limit/2 {
+							switch n := admitted.Add(1); {
+							case n == limit/2:
 								server.Kill()
+								close(killed)
+							case n > limit*3/4:
+								<-killed // or the rest is used up before the kill has an effect
 							}
 						}
 					}
